@@ -1,0 +1,9 @@
+//! What the cluster agrees on: the nouns all crates share, and every znode's path and JSON.
+//! Never opens a socket, never knows Kafka's wire protocol.
+
+pub mod types;
+
+pub use types::{
+    BrokerEpoch, BrokerId, CONSUMER_OFFSETS, ControllerEpoch, GenerationId, LeaderEpoch, Offset, PartitionEpoch,
+    ProducerEpoch, ProducerId, TRANSACTION_STATE, TopicId, TopicName, TopicPartition, ZkVersion, coordinator_partition,
+};
