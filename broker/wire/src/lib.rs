@@ -11,6 +11,7 @@ pub mod error_code;
 pub mod fetch_response;
 pub mod frame;
 pub mod header;
+pub mod internal;
 pub mod request;
 pub mod response;
 pub mod rope;
