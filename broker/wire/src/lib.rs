@@ -15,6 +15,8 @@ pub mod internal;
 pub mod request;
 pub mod response;
 pub mod rope;
+mod shape;
+mod shapes;
 pub mod versions;
 
 pub use error_code::ErrorCode;

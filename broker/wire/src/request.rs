@@ -8,6 +8,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 use crate::frame;
 use crate::header::RequestHeader;
 use crate::response::EncodeError;
+use crate::shape;
 use crate::versions::ApiKey;
 
 /// A frame that is not a request, or not one served here.
@@ -46,6 +47,7 @@ pub enum DecodeError {
 pub fn decode_request(frame: Bytes) -> Result<(RequestHeader, RequestKind), DecodeError> {
     let (header, api, mut body) = decode_header(frame)?;
     let version = header.api_version;
+    check_shape(api, version, &body)?;
     let request = RequestKind::decode(api.codec_key(), &mut body, version).map_err(|error| DecodeError::Malformed {
         api,
         version,
@@ -74,6 +76,7 @@ pub fn decode_header(mut frame: Bytes) -> Result<(RequestHeader, ApiKey, Bytes),
 /// [`DecodeError::Malformed`].
 pub fn decode_body<R: Request>(mut body: Bytes, version: i16) -> Result<R, DecodeError> {
     let api = api_of::<R>()?;
+    check_shape(api, version, &body)?;
     R::decode(&mut body, version).map_err(|error| DecodeError::Malformed { api, version, reason: error.to_string() })
 }
 
@@ -113,6 +116,15 @@ fn encode_with<E: std::fmt::Display>(
     body(&mut out).map_err(|error| EncodeError::Message { api, version, reason: error.to_string() })?;
     frame::finish(&mut out, start, 0).ok_or(EncodeError::TooLong { api, version })?;
     Ok(out.freeze())
+}
+
+/// Array counts are believed by the codec: see [`shape`].
+fn check_shape(api: ApiKey, version: i16, body: &[u8]) -> Result<(), DecodeError> {
+    shape::check(api, version, body).map_err(|reason| DecodeError::Malformed {
+        api,
+        version,
+        reason: reason.to_owned(),
+    })
 }
 
 pub(crate) fn api_of<R: Request>() -> Result<ApiKey, DecodeError> {
