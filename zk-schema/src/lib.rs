@@ -1,6 +1,11 @@
 //! What the cluster agrees on: the nouns all crates share, and every znode's path and JSON.
 //! Never opens a socket, never knows Kafka's wire protocol.
 
+mod java_order;
+pub mod json;
+pub mod nodes;
+pub mod paths;
+pub mod sanitize;
 pub mod types;
 
 pub use types::{
