@@ -6,6 +6,8 @@ pub mod json;
 pub mod nodes;
 pub mod paths;
 pub mod sanitize;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod types;
 
 pub use types::{
