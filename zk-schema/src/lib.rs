@@ -3,11 +3,11 @@
 
 mod java_order;
 pub mod json;
+#[cfg(feature = "model")]
+pub mod model;
 pub mod nodes;
 pub mod paths;
 pub mod sanitize;
-#[cfg(feature = "model")]
-pub mod model;
 pub mod types;
 
 pub use types::{
