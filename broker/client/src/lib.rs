@@ -1,1 +1,10 @@
-//! To be written.
+//! A small Kafka client: connections, metadata, and calls to the right broker. Brokers use it to reach their peers, the
+//! command-line tools for everything. Speaks only the wire protocol; knows nothing of the server.
+
+pub mod cluster;
+pub mod connection;
+pub mod error;
+
+pub use cluster::{ClusterClient, Config};
+pub use connection::Connection;
+pub use error::Error;
