@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::codec::{self, Codec, DECOMPRESSED_BYTES_MAX};
 use crate::crc;
 use crate::error::Error;
+use crate::frames::Frames;
 use crate::header::{self, BatchHeader, TimestampType};
 use crate::legacy::{self, Message};
 use crate::record::Records;
@@ -310,6 +311,27 @@ impl Batch {
                 let records: Result<Vec<_>, _> = message.unwrapped(limit)?.iter().map(Message::to_record).collect();
                 Ok(Records::listed(records?))
             }
+        }
+    }
+
+    /// Offset, timestamp and sizes of every record, in memory bounded by one block of the codec.
+    ///
+    /// # Errors
+    /// Whatever keeps them from being read at all.
+    pub fn frames(&self) -> Result<Frames<'_>, Error> {
+        self.frames_within(DECOMPRESSED_BYTES_MAX)
+    }
+
+    /// As [`Batch::frames`], reading at most `limit` decompressed bytes.
+    ///
+    /// # Errors
+    /// Whatever keeps them from being read at all.
+    pub fn frames_within(&self, limit: usize) -> Result<Frames<'_>, Error> {
+        match &self.layout {
+            Layout::V2 { header, bytes } => {
+                Frames::of_batch(header, bytes.get(header::SIZE..).unwrap_or_default(), limit)
+            }
+            Layout::Legacy(message) => Frames::of_message(message, limit),
         }
     }
 }

@@ -9,12 +9,14 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
 }
 
-/// CRC-32C of `first` followed by `second`, from the CRC-32C of each: a patched header costs no second pass over the
-/// records behind it.
+/// The CRC-32C of some bytes whose front part was changed, without a second pass over the `rest_len` bytes behind it.
+/// `whole` is the checksum before the change; `front_before` and `front_after` are those of the front part alone.
 #[must_use]
-pub fn crc32c_joined(first: u32, second: u32, second_len: usize) -> u32 {
-    let joined = crc_fast::checksum_combine(Crc32Iscsi, u64::from(first), u64::from(second), second_len as u64);
-    u32::try_from(joined & u64::from(u32::MAX)).expect("masked to 32 bits")
+pub fn crc32c_with_front_changed(whole: u32, front_before: u32, front_after: u32, rest_len: usize) -> u32 {
+    // CRCs are linear: what the change adds is its own checksum carried over the bytes behind it.
+    let change = u64::from(front_before ^ front_after);
+    let carried = crc_fast::checksum_combine(Crc32Iscsi, change, 0, rest_len as u64);
+    whole ^ u32::try_from(carried & u64::from(u32::MAX)).expect("masked to 32 bits")
 }
 
 /// CRC-32 (IEEE), the checksum of magic 0 and 1.
@@ -39,10 +41,13 @@ mod tests {
     }
 
     #[test]
-    fn joining_two_checksums_equals_one_over_both() {
-        for split in 0..9 {
-            let (first, second) = b"123456789".split_at(split);
-            assert_eq!(crc32c_joined(crc32c(first), crc32c(second), second.len()), 0xE306_9283, "split at {split}");
+    fn a_changed_front_needs_no_second_pass() {
+        let rest = [7; 5000];
+        for rest in [&rest[..0], &rest[..1], &rest] {
+            let (before, after) = (b"front before".as_slice(), b"front behind".as_slice());
+            let whole = crc32c(&[before, rest].concat());
+            let patched = crc32c_with_front_changed(whole, crc32c(before), crc32c(after), rest.len());
+            assert_eq!(patched, crc32c(&[after, rest].concat()), "{} bytes behind", rest.len());
         }
     }
 }

@@ -7,11 +7,14 @@ pub mod batch;
 pub mod builder;
 pub mod codec;
 pub mod control;
+pub mod convert;
 pub mod crc;
 mod error;
+pub mod frames;
 pub mod header;
 pub mod legacy;
 pub mod record;
+pub mod validate;
 pub mod varint;
 
 pub use batch::{Batch, Batches, batches};
@@ -20,6 +23,7 @@ pub use codec::{Codec, Compression};
 pub use error::{Error, ErrorKind};
 pub use header::{Attributes, BatchHeader, TimestampType};
 pub use record::{Record, RecordHeader};
+pub use validate::{Origin, Validated, ValidationRules, validate};
 
 /// Message format 0: no timestamps, one message per entry.
 pub const MAGIC_V0: i8 = 0;

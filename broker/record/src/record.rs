@@ -153,7 +153,7 @@ enum Inner {
 }
 
 /// How offsets and timestamps of a batch's records are made from their deltas.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Times {
     base_offset: i64,
     base_timestamp: i64,
