@@ -1,1 +1,4 @@
-//! To be written.
+//! The Kafka broker: it serves clients and peers, keeps partitions on disk and agrees with other brokers in ZooKeeper.
+//! Modules are listed from the ground up; each uses only those above it here, which `tests/layers.rs` checks.
+
+pub mod net;
