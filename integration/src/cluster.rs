@@ -281,7 +281,7 @@ impl Cluster {
     /// # Errors
     /// When it cannot be run or does not end.
     pub fn our_tool(&self, tool: &str, args: &[&str], input: &str) -> Result<Said> {
-        run(Command::new(binary(tool)?).args(args), input, Duration::from_secs(120))
+        run(our_tool_command(tool)?.args(args), input, Duration::from_secs(120))
     }
 }
 
@@ -295,6 +295,17 @@ impl Drop for Cluster {
             eprintln!("the logs of this failed test stay in {}", dir.keep().display());
         }
     }
+}
+
+/// One of our own `kafka-*` commands, ready for arguments: one program that goes by the name it is called under.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn our_tool_command(tool: &str) -> Result<Command> {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = Command::new(binary("kafka-tools")?);
+    command.arg0(tool);
+    Ok(command)
 }
 
 /// The path of a program of this project, built first if need be (once for the test process).
