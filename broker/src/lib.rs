@@ -1,4 +1,6 @@
 //! The Kafka broker: it serves clients and peers, keeps partitions on disk and agrees with other brokers in ZooKeeper.
 //! Modules are listed from the ground up; each uses only those above it here, which `tests/layers.rs` checks.
 
+pub mod zk;
+
 pub mod net;
