@@ -109,7 +109,7 @@ fn class_of(tool: &str) -> Result<&'static str> {
         "kafka-configs" => "kafka.admin.ConfigCommand",
         "kafka-consumer-groups" => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
         "kafka-console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",
-        "kafka-console-producer" => "org.apache.kafka.tools.ConsoleProducer",
+        "kafka-console-producer" => "kafka.tools.ConsoleProducer",
         "kafka-delete-records" => "org.apache.kafka.tools.DeleteRecordsCommand",
         "kafka-get-offsets" => "org.apache.kafka.tools.GetOffsetShell",
         "kafka-dump-log" => "kafka.tools.DumpLogSegments",
