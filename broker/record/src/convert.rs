@@ -141,3 +141,6 @@ pub fn write_message_set(
 pub fn needs_down_conversion(batches: impl Iterator<Item = Result<Batch, Error>>, magic: i8) -> bool {
     magic < MAGIC_V2 && batches.map_while(Result::ok).any(|batch| batch.magic() > magic)
 }
+
+#[cfg(test)]
+mod tests;
