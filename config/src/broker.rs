@@ -59,39 +59,26 @@ impl BrokerConfig {
     }
 
     fn from_layers(layers: &[(Origin, &Texts)]) -> Result<Self, Error> {
-        let resolved =
-            layers.iter().map(|(origin, texts)| Ok((*origin, (*texts).clone()))).collect::<Result<Vec<_>, Error>>()?;
-        let all = resolved.iter().flat_map(|(_, texts)| texts.clone()).collect::<Texts>();
+        let all = layers.iter().flat_map(|(_, texts)| (*texts).clone()).collect::<Texts>();
         let providers = providers::configured(&all)?;
-        let resolved = resolved
-            .into_iter()
-            .map(|(origin, texts)| Ok((origin, providers.resolve_all(texts)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let mut resolved = Vec::with_capacity(layers.len());
+        for (origin, texts) in layers {
+            resolved.push((*origin, with_both_ids(providers.resolve_all((*texts).clone())?)));
+        }
         let layers: Vec<_> = resolved.iter().map(|(origin, texts)| (*origin, texts)).collect();
-        let given = Given::merged(&layers)?;
-        let mut config = Self::defaults().overlaid(given)?;
-        config.settle();
+        let config = Self::defaults().overlaid(Given::merged(&layers)?)?;
         config.check()?;
         Ok(config)
     }
 
-    /// This configuration with other texts over it: a listener's own values, or dynamic changes. Not checked as a
-    /// whole.
-    pub(crate) fn with_layer(&self, origin: Origin, texts: &Texts) -> Result<Self, Error> {
-        let mut given = self.given.clone();
-        given.add(origin, texts);
-        let mut config = Self::defaults().overlaid(given)?;
-        config.settle();
-        Ok(config)
+    /// This configuration with more layers over it, each value checked alone.
+    pub(crate) fn with_given(given: Given) -> Result<Self, Error> {
+        Self::defaults().overlaid(given)
     }
 
-    /// `node.id` stands in for a `broker.id` that is not given.
-    fn settle(&mut self) {
-        if self.given.text("broker.id").is_none() {
-            self.broker_id = self.node_id;
-        } else if self.given.text("node.id").is_none() {
-            self.node_id = self.broker_id;
-        }
+    /// Replaces `${provider:path:key}` as the providers of this configuration say.
+    pub(crate) fn resolve_variables(&self, texts: Texts) -> Result<Texts, Error> {
+        providers::configured(&self.given.texts())?.resolve_all(texts)
     }
 
     /// The texts that were set and where each came from, unknown names included.
@@ -231,7 +218,9 @@ impl BrokerConfig {
             .iter()
             .filter_map(|(name, text)| Some((name.strip_prefix(&prefix)?.to_owned(), text.to_owned())))
             .collect();
-        self.with_layer(Origin::File, &own)
+        let mut given = self.given.clone();
+        given.add(Origin::File, &own);
+        Self::with_given(given)
     }
 
     /// The text of `name` for one mechanism of one listener: behind `listener.name.<listener>.<mechanism>.`, else
@@ -244,6 +233,17 @@ impl BrokerConfig {
             .or_else(|| self.given.text(&format!("{prefix}{name}")))
             .or_else(|| self.given.text(name))
     }
+}
+
+/// `broker.id` and `node.id` stand in for each other where only one is given.
+fn with_both_ids(mut texts: Texts) -> Texts {
+    let (broker_id, node_id) = (texts.get("broker.id").cloned(), texts.get("node.id").cloned());
+    match (broker_id, node_id) {
+        (Some(id), None) => texts.insert("node.id".to_owned(), id),
+        (None, Some(id)) => texts.insert("broker.id".to_owned(), id),
+        _ => None,
+    };
+    texts
 }
 
 #[cfg(test)]

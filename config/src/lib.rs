@@ -2,7 +2,11 @@
 //! the documentation all read. Nothing outside this crate parses a property or knows a default.
 //! Knows nothing of ZooKeeper, the wire or the disk beyond the configuration file itself.
 
+pub mod alter;
 pub mod broker;
+pub mod docs;
+pub mod dynamic;
+pub mod effective;
 pub mod error;
 pub mod listeners;
 pub mod metadata_version;
@@ -15,6 +19,7 @@ pub mod topic;
 pub mod value;
 
 pub use broker::{BrokerConfig, broker_row, broker_rows};
+pub use effective::{ConfigSource, Described, Synonym};
 pub use error::Error;
 pub use listeners::Listener;
 pub use metadata_version::MetadataVersion;

@@ -234,6 +234,14 @@ impl Kind for MetadataVersion {
             )
         })
     }
+
+    fn show(&self) -> Option<String> {
+        Some(self.name().to_owned())
+    }
+
+    fn text(&self, given: &str) -> String {
+        given.trim().to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ pub enum Origin {
 impl Origin {
     const ALL: [Self; 5] = [Self::File, Self::Override, Self::DynamicDefault, Self::DynamicBroker, Self::Entity];
 
+    /// Whether a running broker was told so.
+    pub fn is_dynamic(self) -> bool {
+        matches!(self, Self::DynamicDefault | Self::DynamicBroker)
+    }
+
     /// What to call it in a message.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,12 +66,13 @@ impl Provider for Flat<'_> {
 /// The texts that were set, each with its origin. Its `Debug` form names properties only: a text may be a secret.
 #[derive(Clone, Default)]
 pub struct Given {
-    texts: BTreeMap<String, (String, Origin)>,
+    /// From the weakest layer to the strongest; never empty.
+    texts: BTreeMap<String, Vec<(Origin, String)>>,
 }
 
 impl fmt::Debug for Given {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_map().entries(self.texts.iter().map(|(name, (_, origin))| (name, origin))).finish()
+        formatter.debug_map().entries(self.texts.keys().map(|name| (name, self.origin(name)))).finish()
     }
 }
 
@@ -82,30 +88,47 @@ impl Given {
             let layer = figment.get_metadata(value.tag()).map(|metadata| metadata.name.clone());
             let origin = Origin::ALL.into_iter().find(|origin| layer.as_deref() == Some(origin.name()));
             if let (Some(text), Some(origin)) = (value.as_str(), origin) {
-                given.texts.insert(name.clone(), (text.to_owned(), origin));
+                given.texts.insert(name.clone(), vec![(origin, text.to_owned())]);
             }
         }
         Ok(given)
     }
 
-    /// Lays more texts over these.
+    /// Lays one more layer over these.
     pub(crate) fn add(&mut self, origin: Origin, texts: &Texts) {
-        self.texts.extend(texts.iter().map(|(name, text)| (name.clone(), (text.clone(), origin))));
+        for (name, text) in texts {
+            self.texts.entry(name.clone()).or_default().push((origin, text.clone()));
+        }
     }
 
-    /// The text set for a property.
+    /// Only what was there at the start.
+    pub(crate) fn without_dynamic(&self) -> Self {
+        let mut given = self.clone();
+        for layers in given.texts.values_mut() {
+            layers.retain(|(origin, _)| !origin.is_dynamic());
+        }
+        given.texts.retain(|_, layers| !layers.is_empty());
+        given
+    }
+
+    /// The text that counts for a property, if it was set.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.texts.get(name).map(|(text, _)| text.as_str())
+        self.texts.get(name)?.last().map(|(_, text)| text.as_str())
     }
 
-    /// Which layer it came from.
+    /// Which layer that text came from.
     pub fn origin(&self, name: &str) -> Option<Origin> {
-        self.texts.get(name).map(|(_, origin)| *origin)
+        self.texts.get(name)?.last().map(|(origin, _)| *origin)
     }
 
-    /// Every property set, by name.
+    /// Every text set for a property, from the weakest layer to the strongest.
+    pub fn layers(&self, name: &str) -> &[(Origin, String)] {
+        self.texts.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every property set and the text that counts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.texts.iter().map(|(name, (text, _))| (name.as_str(), text.as_str()))
+        self.texts.iter().filter_map(|(name, layers)| Some((name.as_str(), layers.last()?.1.as_str())))
     }
 
     /// The texts alone.

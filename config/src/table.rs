@@ -285,6 +285,12 @@ macro_rules! properties {
                 }
             }
 
+            /// Every row with the text of this configuration's value; `None` for null and for secrets.
+            pub fn texts(&self) -> Vec<(&'static $crate::table::Row, Option<String>)> {
+                let shown = [$($crate::value::Kind::show(&self.$field)),+];
+                ROWS.iter().zip(shown).collect()
+            }
+
             /// Takes over every value `given` names and keeps the others.
             pub(crate) fn overlaid(self, given: $crate::sources::Given) -> Result<Self, $crate::Error> {
                 let mut rows = ROWS.iter();

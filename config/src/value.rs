@@ -86,9 +86,12 @@ pub trait Kind: Sized {
     /// What is wrong with it, as the end of "Invalid value x for configuration y: ...".
     fn parse(text: &str) -> Result<Self, String>;
 
+    /// The text Kafka shows for this value; `None` for null and for secrets.
+    fn show(&self) -> Option<String>;
+
     /// The text Kafka shows for this value, which was read from `given`.
     fn text(&self, given: &str) -> String {
-        given.trim().to_owned()
+        self.show().unwrap_or_else(|| given.trim().to_owned())
     }
 
     /// What the checks look at.
@@ -111,8 +114,8 @@ macro_rules! integers {
                 text.trim().parse().map_err(|_| concat!("Not a number of type ", $word).to_owned())
             }
 
-            fn text(&self, _given: &str) -> String {
-                self.to_string()
+            fn show(&self) -> Option<String> {
+                Some(self.to_string())
             }
 
             fn checked(&self) -> Checked<'_> {
@@ -135,8 +138,8 @@ impl Kind for f64 {
         text.trim().parse().map_err(|_| "Not a number of type DOUBLE".to_owned())
     }
 
-    fn text(&self, _given: &str) -> String {
-        java_double(*self)
+    fn show(&self) -> Option<String> {
+        Some(java_double(*self))
     }
 
     fn checked(&self) -> Checked<'_> {
@@ -176,8 +179,8 @@ impl Kind for bool {
         }
     }
 
-    fn text(&self, _given: &str) -> String {
-        self.to_string()
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
     }
 }
 
@@ -186,6 +189,10 @@ impl Kind for String {
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.trim().to_owned())
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.clone())
     }
 
     fn checked(&self) -> Checked<'_> {
@@ -204,8 +211,8 @@ impl Kind for Vec<String> {
         Ok(text.split(',').map(|element| element.trim().to_owned()).collect())
     }
 
-    fn text(&self, _given: &str) -> String {
-        self.join(",")
+    fn show(&self) -> Option<String> {
+        Some(self.join(","))
     }
 
     fn checked(&self) -> Checked<'_> {
@@ -220,6 +227,10 @@ impl<T: Kind> Kind for Option<T> {
 
     fn parse(text: &str) -> Result<Self, String> {
         T::parse(text).map(Some)
+    }
+
+    fn show(&self) -> Option<String> {
+        self.as_ref().and_then(Kind::show)
     }
 
     fn text(&self, given: &str) -> String {
@@ -272,6 +283,10 @@ impl Kind for Password {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.trim().to_owned()))
     }
+
+    fn show(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Name of a Java class. It is only compared with the names this broker has an equal for, never loaded.
@@ -296,6 +311,10 @@ impl Kind for ClassName {
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.trim().to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
     }
 }
 
@@ -328,6 +347,10 @@ macro_rules! words {
                     $($word => Ok(Self::$variant),)+
                     _ => Err(format!("String must be one of: {}", Self::WORDS.join(", "))),
                 }
+            }
+
+            fn show(&self) -> Option<String> {
+                Some(self.name().to_owned())
             }
         }
     )+};
@@ -439,6 +462,11 @@ impl Kind for CleanupPolicy {
             }
         }
         Ok(policy)
+    }
+
+    fn show(&self) -> Option<String> {
+        let words = [(self.compact, "compact"), (self.delete, "delete")];
+        Some(words.into_iter().filter_map(|(is_set, word)| is_set.then_some(word)).collect::<Vec<_>>().join(","))
     }
 
     fn text(&self, given: &str) -> String {

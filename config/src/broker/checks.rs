@@ -12,7 +12,7 @@ const MIB: i64 = 1024 * 1024;
 
 impl BrokerConfig {
     /// Everything Kafka checks of a broker in ZooKeeper mode before it starts.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         self.check_refused()?;
         self.check_identity()?;
         self.check_logs()?;
@@ -232,7 +232,7 @@ impl BrokerConfig {
     }
 
     /// The security protocol of each bound listener.
-    pub(super) fn bound_protocols(&self) -> BTreeMap<String, SecurityProtocol> {
+    pub(crate) fn bound_protocols(&self) -> BTreeMap<String, SecurityProtocol> {
         self.listeners().into_iter().map(|listener| (listener.name, listener.protocol)).collect()
     }
 }

@@ -464,13 +464,13 @@ properties! {
         Check::Any, Low, ReadOnly, NotYet;
     /// Most bytes a second that this broker sends for throttled replicas it leads. Only dynamic.
     leader_replication_throttled_rate: i64 = "leader.replication.throttled.rate", "9223372036854775807",
-        Check::AtLeast(0), Medium, PerBroker, NotYet, internal true;
+        Check::AtLeast(0), Medium, ClusterWide, NotYet, internal true;
     /// Most bytes a second that this broker copies for throttled replicas it follows. Only dynamic.
     follower_replication_throttled_rate: i64 = "follower.replication.throttled.rate", "9223372036854775807",
-        Check::AtLeast(0), Medium, PerBroker, NotYet, internal true;
+        Check::AtLeast(0), Medium, ClusterWide, NotYet, internal true;
     /// Most bytes a second moved between log directories. Only dynamic.
     replica_alter_log_dirs_io_max_bytes_per_second: i64 = "replica.alter.log.dirs.io.max.bytes.per.second", "9223372036854775807",
-        Check::AtLeast(0), Medium, PerBroker, NotYet, internal true;
+        Check::AtLeast(0), Medium, ClusterWide, NotYet, internal true;
 
     // Authorization.
     /// Class that decides who may do what. Kafka's own is kafka.security.authorizer.AclAuthorizer; empty allows
@@ -770,7 +770,7 @@ properties! {
     /// Must stay empty: setting it means KRaft, which this broker does not speak.
     process_roles: Vec<String> = "process.roles", "", Check::ListOf(&["broker", "controller"]), High, ReadOnly, Never;
     /// KRaft's name of broker.id. If both are set they must agree.
-    node_id: i32 = "node.id", "-1", Check::Any, High, ReadOnly, Never;
+    node_id: i32 = "node.id", "-1", Check::Any, High, ReadOnly, Built;
     /// KRaft only. Must stay empty.
     controller_listener_names: Option<String> = "controller.listener.names", null, Check::Any, High, ReadOnly, Never;
     /// Whether the cluster is moving to KRaft. Must stay false.
