@@ -2,6 +2,8 @@
 //! Modules are listed from the ground up; each uses only those above it here, which `tests/layers.rs` checks. The
 //! blank lines between them keep the formatter from sorting them by name.
 
+pub mod clock;
+
 pub mod zk;
 
 pub mod net;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of the architecture, from the ground up.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
+    "clock",
     "metrics",
     "zk",
     "security",
