@@ -24,6 +24,8 @@ use zk_schema::{
     BrokerEpoch, BrokerId, ControllerEpoch, LeaderEpoch, PartitionEpoch, TopicId, TopicName, TopicPartition, ZkVersion,
 };
 
+pub use zk_schema::nodes::broker_id::{Endpoint, SecurityProtocol, VersionRange};
+
 use super::Error;
 use super::event::{LeaderRecovery, TopicRef};
 use crate::time::Timestamp;
@@ -70,8 +72,9 @@ pub enum Effect {
         /// What to write. The order among them matters only for a node and its parent, which come parent first.
         writes: Vec<ZkWrite>,
     },
-    /// Open a channel to this broker. Orders to it follow. If one is open already, it belongs to an earlier registration and
-    /// [`Effect::Disconnect`] came before.
+    /// Open a channel to this broker. Orders to it follow. If one is open already, the broker changed its addresses within the
+    /// same registration: keep the queue, use the new addresses from the next connection on. (A new registration is preceded
+    /// by [`Effect::Disconnect`].)
     Connect(Arc<LiveBroker>),
     /// Close the channel to this broker and drop its queue.
     Disconnect(BrokerId),
@@ -181,35 +184,8 @@ pub struct LiveBroker {
     pub endpoints: Vec<Endpoint>,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// Supported features: name to (min, max) version.
-    pub features: BTreeMap<String, (i16, i16)>,
-}
-
-/// One address of a broker.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Endpoint {
-    /// Listener name.
-    pub listener: String,
-    /// How it is secured.
-    pub security_protocol: SecurityProtocol,
-    /// Host name; may be empty.
-    pub host: String,
-    /// Port.
-    pub port: i32,
-}
-
-/// How a listener is secured. The numbers are those of UpdateMetadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i16)]
-pub enum SecurityProtocol {
-    /// PLAINTEXT
-    Plaintext = 0,
-    /// SSL
-    Ssl = 1,
-    /// SASL_PLAINTEXT
-    SaslPlaintext = 2,
-    /// SASL_SSL
-    SaslSsl = 3,
+    /// Features it supports.
+    pub features: BTreeMap<String, VersionRange>,
 }
 
 /// Items of one kind, of one topic, in order of partition.

@@ -21,6 +21,7 @@
 //! [`Effect::Connect`]: super::effect::Effect::Connect
 //! [`Effect::Disconnect`]: super::effect::Effect::Disconnect
 
+pub use zk_schema::nodes::partition_state::LeaderRecoveryState as LeaderRecovery;
 use zk_schema::{
     BrokerEpoch, BrokerId, ControllerEpoch, LeaderEpoch, PartitionEpoch, TopicId, TopicName, TopicPartition, ZkVersion,
 };
@@ -291,16 +292,6 @@ pub struct ProposedIsr {
     pub leader_recovery: LeaderRecovery,
     /// The partition epoch the proposal is based on.
     pub partition_epoch: PartitionEpoch,
-}
-
-/// `leader_recovery_state` of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LeaderRecovery {
-    /// 0: nothing special.
-    #[default]
-    Recovered,
-    /// 1: the leader was elected uncleanly and has not yet said that it recovered.
-    Recovering,
 }
 
 /// Rule of an ElectLeaders request.
