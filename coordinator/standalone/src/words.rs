@@ -9,7 +9,7 @@ use crate::core::{Core, State};
 use crate::protocol::op;
 
 /// The version whose protocol and answers these are.
-pub const VERSION: &str = concat!("3.8.4-milena-", env!("CARGO_PKG_VERSION"), ", built on 2024-02-12 22:16 UTC");
+pub const VERSION: &str = concat!("3.8.4-milena-", env!("CARGO_PKG_VERSION"), ", built on an unknown date");
 
 const WORDS: [&str; 14] =
     ["ruok", "srvr", "stat", "mntr", "cons", "dump", "wchs", "wchc", "wchp", "conf", "envi", "isro", "dirs", "gtmk"];
