@@ -30,7 +30,7 @@ group.initial.rebalance.delay.ms=0
 ";
 
 fn kafkas_sample() -> Texts {
-    properties_file::parse(KAFKAS_SAMPLE.as_bytes()).unwrap()
+    properties_file::parse(KAFKAS_SAMPLE.as_bytes()).expect("written above")
 }
 
 #[test]
