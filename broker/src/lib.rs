@@ -10,6 +10,8 @@ pub mod net;
 
 pub mod metadata;
 
+pub mod replica;
+
 pub mod broker;
 
 pub mod api;
