@@ -5,6 +5,7 @@ pub mod apache;
 pub mod cache;
 pub mod clients;
 pub mod cluster;
+pub mod faults;
 pub mod process;
 pub mod wait;
 
