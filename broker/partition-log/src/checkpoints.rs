@@ -103,9 +103,8 @@ fn read<T>(disk: &Disk, path: &Path, parse: impl Fn(&str) -> Option<T>) -> io::R
     }
     let expected: usize =
         lines.next().and_then(|line| line.parse().ok()).ok_or_else(|| malformed(path, "no number of entries"))?;
-    let entries: Vec<T> = lines
-        .map(|line| parse(line).ok_or_else(|| malformed(path, line)))
-        .collect::<io::Result<_>>()?;
+    let entries: Vec<T> =
+        lines.map(|line| parse(line).ok_or_else(|| malformed(path, line))).collect::<io::Result<_>>()?;
     if entries.len() != expected {
         return Err(malformed(path, "another number of entries than it says"));
     }

@@ -57,9 +57,8 @@ impl Deletions {
     fn take_due(&self, now_ms: i64) -> Vec<Scheduled> {
         let mut scheduled = self.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
         scheduled.retain(|one| !one.log_dir.is_failed());
-        let is_due = |one: &mut Scheduled| {
-            *one.due_ms.get_or_insert_with(|| now_ms.saturating_add(one.delay_ms)) <= now_ms
-        };
+        let is_due =
+            |one: &mut Scheduled| *one.due_ms.get_or_insert_with(|| now_ms.saturating_add(one.delay_ms)) <= now_ms;
         scheduled.extract_if(.., is_due).collect()
     }
 }

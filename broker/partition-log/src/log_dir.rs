@@ -47,11 +47,7 @@ impl LogDir {
     }
 
     /// Runs a disk operation unless the directory has failed already; its failure takes the directory out of use.
-    pub(crate) fn guard<T>(
-        &self,
-        doing: &str,
-        operation: impl FnOnce() -> io::Result<T>,
-    ) -> Result<T, StorageError> {
+    pub(crate) fn guard<T>(&self, doing: &str, operation: impl FnOnce() -> io::Result<T>) -> Result<T, StorageError> {
         self.check(doing)?;
         operation().map_err(|source| self.fail(doing, source))
     }

@@ -18,7 +18,7 @@ use zk_schema::types::{Offset, TopicId, TopicPartition};
 
 use crate::checkpoints;
 use crate::deletions::Deletions;
-use crate::disk::{Disk, DirLock};
+use crate::disk::{DirLock, Disk};
 use crate::error::{Error, StorageError};
 use crate::log::{Log, Place, Settings};
 use crate::log_config::LogConfig;
@@ -281,7 +281,8 @@ impl LogManager {
     /// taken them out of service.
     pub fn remove_failed(&self, dir: &Path) -> Vec<TopicPartition> {
         let mut logs = self.logs_mut();
-        let failed: Vec<_> = logs.values().filter(|log| log.parent_dir() == dir).map(|log| log.partition().clone()).collect();
+        let failed: Vec<_> =
+            logs.values().filter(|log| log.parent_dir() == dir).map(|log| log.partition().clone()).collect();
         for partition in &failed {
             logs.remove(partition);
         }

@@ -46,7 +46,10 @@ impl MetaProperties {
         let values: BTreeMap<&str, String> =
             lines.filter_map(|line| line.split_once(['=', ':'])).map(|(k, v)| (k.trim(), unescape(v.trim()))).collect();
         let number = |key: &str| {
-            values.get(key).map(|value| value.parse::<i32>().map_err(|_| invalid(&format!("{key} is no number")))).transpose()
+            values
+                .get(key)
+                .map(|value| value.parse::<i32>().map_err(|_| invalid(&format!("{key} is no number"))))
+                .transpose()
         };
         let version = number("version")?.ok_or_else(|| invalid("has no version"))?;
         let id_key = if version == 0 { "broker.id" } else { "node.id" };

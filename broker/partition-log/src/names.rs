@@ -77,9 +77,13 @@ pub enum DirKind {
 /// Reads a directory name; `None` if it is none of Kafka's.
 #[must_use]
 pub fn parse_dir_name(name: &str) -> Option<(TopicPartition, DirKind)> {
-    let suffixed = [(DELETE_DIR_SUFFIX, DirKind::Delete), (FUTURE_DIR_SUFFIX, DirKind::Future), (STRAY_DIR_SUFFIX, DirKind::Stray)]
-        .into_iter()
-        .find_map(|(suffix, kind)| name.strip_suffix(suffix).map(|rest| (rest, kind)));
+    let suffixed = [
+        (DELETE_DIR_SUFFIX, DirKind::Delete),
+        (FUTURE_DIR_SUFFIX, DirKind::Future),
+        (STRAY_DIR_SUFFIX, DirKind::Stray),
+    ]
+    .into_iter()
+    .find_map(|(suffix, kind)| name.strip_suffix(suffix).map(|rest| (rest, kind)));
     let (partition_name, kind) = match suffixed {
         Some((rest, kind)) => (rest.rsplit_once('.')?.0, kind),
         None => (name, DirKind::Current),

@@ -44,7 +44,11 @@ pub(crate) struct Start {
 pub(crate) enum LoadError {
     Io(io::Error),
     /// A segment below the recovery point is damaged.
-    Corrupt { segment: Offset, position: u64, source: record::Error },
+    Corrupt {
+        segment: Offset,
+        position: u64,
+        source: record::Error,
+    },
 }
 
 impl From<io::Error> for LoadError {

@@ -87,13 +87,7 @@ impl Segment {
     }
 
     /// A segment whose file holds `size` bytes. Opens nothing.
-    pub(crate) fn with_size(
-        disk: &Disk,
-        path: &LogPath,
-        base_offset: Offset,
-        size: u64,
-        now_ms: Option<i64>,
-    ) -> Self {
+    pub(crate) fn with_size(disk: &Disk, path: &LogPath, base_offset: Offset, size: u64, now_ms: Option<i64>) -> Self {
         Self {
             base_offset,
             disk: disk.clone(),
@@ -168,12 +162,7 @@ impl Segment {
     }
 
     /// Writes batches behind the others and notes them in the indexes. Syncs nothing.
-    pub(crate) fn append(
-        &self,
-        pieces: &mut [IoSlice<'_>],
-        facts: &AppendFacts,
-        config: &LogConfig,
-    ) -> io::Result<()> {
+    pub(crate) fn append(&self, pieces: &mut [IoSlice<'_>], facts: &AppendFacts, config: &LogConfig) -> io::Result<()> {
         let position = self.size();
         self.file()?.write_vectored_at(pieces, position)?;
         let mut state = self.indexes()?;

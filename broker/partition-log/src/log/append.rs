@@ -134,10 +134,9 @@ impl Log {
 
         let record_count = i64::from(validated.record_count);
         let (log_append_time, was_converted) = (validated.log_append_time, validated.was_rebuilt);
-        let assigned = validated.assign(base_offset, leader_epoch.0).map_err(|source| AppendError::Record {
-            partition: self.partition.clone(),
-            source,
-        })?;
+        let assigned = validated
+            .assign(base_offset, leader_epoch.0)
+            .map_err(|source| AppendError::Record { partition: self.partition.clone(), source })?;
         let bytes = assigned.size_in_bytes();
         self.check_fits_segment(bytes, &config)?;
         let facts = AppendFacts {
@@ -217,8 +216,7 @@ impl Log {
         let valid = records.get(..bytes).unwrap_or_default();
         let mut pieces = [IoSlice::new(valid)];
         let roll_at = expected.max(log_end_offset);
-        let write =
-            Write { facts, roll_at, pieces: &mut pieces, now_ms, record_count, batch_starts: &batch_starts };
+        let write = Write { facts, roll_at, pieces: &mut pieces, now_ms, record_count, batch_starts: &batch_starts };
         let rolled = self.write(&mut writer, &config, write, &epochs, has_old_format, changes)?;
         drop(writer);
         self.flush_if_many(&config)?;

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use zk_schema::types::Offset;
 
@@ -120,7 +120,10 @@ impl Log {
             let next_base = segments.get(index + 1).map(|next| next.base_offset());
             let is_empty_end = next_base.is_none() && segment.size() == 0;
             let is_replicated = next_base.unwrap_or(offsets.log_end_offset) <= offsets.high_watermark;
-            if is_empty_end || !is_replicated || !self.guard("look at retention", || rule(&facts, segment, next_base))? {
+            if is_empty_end
+                || !is_replicated
+                || !self.guard("look at retention", || rule(&facts, segment, next_base))?
+            {
                 return Ok(index);
             }
             facts.size -= segment.size();
@@ -128,13 +131,7 @@ impl Log {
         Ok(segments.len())
     }
 
-    fn delete_first(
-        &self,
-        writer: &mut Writer,
-        config: &LogConfig,
-        count: usize,
-        now_ms: i64,
-    ) -> Result<(), Error> {
+    fn delete_first(&self, writer: &mut Writer, config: &LogConfig, count: usize, now_ms: i64) -> Result<(), Error> {
         if count == self.segment_count() {
             self.roll_locked(writer, config, self.log_end_offset(), Some(now_ms))?;
         }

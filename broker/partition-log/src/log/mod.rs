@@ -247,9 +247,7 @@ impl Log {
         let mut topic_id = self.topic_id.lock().unwrap_or_else(PoisonError::into_inner);
         match *topic_id {
             Some(on_disk) if on_disk == id => Ok(()),
-            Some(on_disk) => {
-                Err(Error::InconsistentTopicId { partition: self.partition.clone(), got: id, on_disk })
-            }
+            Some(on_disk) => Err(Error::InconsistentTopicId { partition: self.partition.clone(), got: id, on_disk }),
             None if !self.settings.keeps_topic_ids => Ok(()),
             None => {
                 let path = self.path.join(names::PARTITION_METADATA);

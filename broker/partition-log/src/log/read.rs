@@ -180,7 +180,8 @@ impl Log {
         }
         let mut found = Vec::new();
         for segment in segments.iter().skip(floor_segment(&segments, start)) {
-            let is_complete = self.guard("read transaction index", || segment.collect_aborted(start, end, &mut found))?;
+            let is_complete =
+                self.guard("read transaction index", || segment.collect_aborted(start, end, &mut found))?;
             if is_complete {
                 break;
             }

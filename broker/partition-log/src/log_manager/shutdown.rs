@@ -1,8 +1,8 @@
 //! Closing every log at the end, and marking the directories in which that worked.
 //! Source: `LogManager.shutdown`, `CleanShutdownFileHandler` in Kafka 3.9.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::{Dir, LogManager};

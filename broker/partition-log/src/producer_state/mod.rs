@@ -155,9 +155,9 @@ impl ProducerState {
     /// The earlier append of this very batch, if it is among the last five of its producer.
     pub(crate) fn duplicate_of(&self, batch: &ProducerBatch) -> Option<BatchMetadata> {
         let entry = self.producers.get(&batch.producer_id).filter(|entry| entry.epoch == batch.epoch)?;
-        entry.batches().find(|known| {
-            known.first_sequence() == batch.base_sequence && known.last_sequence == batch.last_sequence
-        })
+        entry
+            .batches()
+            .find(|known| known.first_sequence() == batch.base_sequence && known.last_sequence == batch.last_sequence)
     }
 
     /// Whether the producer has an open transaction here.

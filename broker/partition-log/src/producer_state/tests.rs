@@ -34,7 +34,11 @@ fn marker(producer: i64, control_type: ControlType, coordinator_epoch: i32, offs
     }
 }
 
-fn append(state: &mut ProducerState, batch: ProducerBatch, origin: Origin) -> Result<Vec<AbortedTransaction>, ProducerError> {
+fn append(
+    state: &mut ProducerState,
+    batch: ProducerBatch,
+    origin: Origin,
+) -> Result<Vec<AbortedTransaction>, ProducerError> {
     let mut changes = ProducerChanges::default();
     state.prepare(&mut changes, &partition(), &batch, origin)?;
     Ok(state.apply(changes, batch.last_offset + 1))

@@ -54,8 +54,11 @@ pub(super) fn clear(disk: &Disk, dir: &LogPath) -> io::Result<Files> {
 }
 
 fn remove_unfinished(disk: &Disk, dir: &LogPath, names: &mut Vec<String>) -> io::Result<()> {
-    let lowest_cleaned =
-        names.iter().filter(|name| name.ends_with(names::CLEANED_SUFFIX)).filter_map(|name| names::offset_of(name)).min();
+    let lowest_cleaned = names
+        .iter()
+        .filter(|name| name.ends_with(names::CLEANED_SUFFIX))
+        .filter_map(|name| names::offset_of(name))
+        .min();
     let is_unfinished = |name: &mut String| {
         let is_void_swap = name.ends_with(names::SWAP_SUFFIX)
             && lowest_cleaned.is_some_and(|lowest| names::offset_of(name).is_some_and(|offset| lowest <= offset));
@@ -125,13 +128,25 @@ mod tests {
 
     #[test]
     fn deleted_files_and_orphaned_indexes_go() {
-        let kept = after(&[LOG_0, INDEX_0, "00000000000000000003.log.deleted", "00000000000000000007.timeindex", "leader-epoch-checkpoint"]);
+        let kept = after(&[
+            LOG_0,
+            INDEX_0,
+            "00000000000000000003.log.deleted",
+            "00000000000000000007.timeindex",
+            "leader-epoch-checkpoint",
+        ]);
         assert_eq!(kept, [INDEX_0, LOG_0, "leader-epoch-checkpoint"]);
     }
 
     #[test]
     fn a_cleaned_file_voids_the_swaps_of_its_step_and_no_others() {
-        let kept = after(&[LOG_0, LOG_7, "00000000000000000007.log.cleaned", "00000000000000000009.log.swap", "00000000000000000000.index.swap"]);
+        let kept = after(&[
+            LOG_0,
+            LOG_7,
+            "00000000000000000007.log.cleaned",
+            "00000000000000000009.log.swap",
+            "00000000000000000000.index.swap",
+        ]);
         assert_eq!(kept, [INDEX_0, LOG_0, LOG_7]);
     }
 }

@@ -53,7 +53,8 @@ pub(crate) fn rebuild_producers(
     reload(disk, path, state, range).map_err(io_error)?;
     if state.end_offset < range.end_offset && !was_empty {
         for segment in range.segments {
-            let next = range.segments.iter().map(|other| other.base_offset()).find(|base| segment.base_offset() < *base);
+            let next =
+                range.segments.iter().map(|other| other.base_offset()).find(|base| segment.base_offset() < *base);
             if next.is_some_and(|next| next <= state.end_offset) || range.end_offset <= segment.base_offset() {
                 continue;
             }

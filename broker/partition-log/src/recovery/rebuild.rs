@@ -34,7 +34,8 @@ pub(super) fn rebuild(
     let mut previous = segment.base_offset() - 1;
     producers.end_offset = producers.end_offset.max(segment.base_offset());
     while let Some(batch) = reader.next()? {
-        let is_in_order = previous < batch.last_offset() && relative(segment.base_offset(), batch.last_offset()).is_some();
+        let is_in_order =
+            previous < batch.last_offset() && relative(segment.base_offset(), batch.last_offset()).is_some();
         let Some(producer_batch) = ProducerBatch::of(&batch).ok().filter(|_| is_in_order) else { break };
         let located = Located {
             position: valid,
@@ -102,4 +103,3 @@ impl BatchReader<'_> {
         Ok(())
     }
 }
-
