@@ -6,6 +6,7 @@ pub mod cache;
 pub mod clients;
 pub mod cluster;
 pub mod faults;
+pub mod load;
 pub mod process;
 pub mod wait;
 
