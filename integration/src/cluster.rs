@@ -324,8 +324,10 @@ pub fn our_tool_command(tool: &str) -> Result<Command> {
 /// When the build fails or gives no such program.
 pub fn binary(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-    let profile_dir =
-        std::env::current_exe()?.ancestors().nth(2).context("tests run from target/<profile>/deps")?.to_owned();
+    let exe = std::env::current_exe()?;
+    let beside = exe.parent().context("a program lies in a folder")?;
+    // Tests lie in target/<profile>/deps, programs one up.
+    let profile_dir = if beside.ends_with("deps") { beside.parent().context("deps has a parent")? } else { beside };
     let build = || -> Result<()> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
