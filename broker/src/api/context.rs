@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use wire::{ApiKey, Encodable, RequestHeader, encode_response_body};
+use wire::fetch_response::FetchResponse;
+use wire::messages::ProduceResponse;
+use wire::{ApiKey, Encodable, ErrorCode, RequestHeader, encode_response_body};
 
 use super::Throttle;
 use crate::broker::Broker;
-use crate::net::{ConnectionContext, Reply};
+use crate::net::{ConnectionContext, Records, Reply};
 
 /// What a handler knows of a request besides its body.
 pub struct RequestContext<'a> {
@@ -66,6 +68,34 @@ impl<'a> RequestContext<'a> {
             Err(error) => {
                 tracing::error!(%error, "response cannot be encoded");
                 Reply::close(error.to_string())
+            }
+        }
+    }
+
+    /// Encodes a Fetch answer, leaving its records where they are.
+    pub fn answer_fetch(&self, mut response: FetchResponse<Records>) -> Reply {
+        let throttle = self.throttle();
+        if !throttle.is_zero() {
+            response.throttle_time_ms = i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX);
+        }
+        match response.encode(self.version(), self.header.correlation_id) {
+            Ok(rope) => Reply { mute_for: throttle, ..Reply::from(rope) },
+            Err(error) => {
+                tracing::error!(%error, "response cannot be encoded");
+                Reply::close(error.to_string())
+            }
+        }
+    }
+
+    /// Ends a Produce that wants no answer. A client whose records were refused learns of it by a closed connection:
+    /// it then asks for metadata anew.
+    pub fn answer_nothing(&self, response: &ProduceResponse) -> Reply {
+        let mut partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        match partitions.find(|partition| partition.error_code != ErrorCode::None.code()) {
+            None => Reply { mute_for: self.throttle(), ..Reply::nothing() },
+            Some(partition) => {
+                let error = ErrorCode::from_code(partition.error_code);
+                Reply::close(format!("Produce with acks=0 failed: {error} for partition {}", partition.index))
             }
         }
     }

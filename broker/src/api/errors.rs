@@ -13,3 +13,20 @@ impl KafkaError for ErrorCode {
         *self
     }
 }
+
+impl KafkaError for crate::zk::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoNode(_) => ErrorCode::UnknownTopicOrPartition,
+            Self::NodeExists(_) => ErrorCode::TopicAlreadyExists,
+            Self::ControllerMoved(_) | Self::Fenced(_) => ErrorCode::NotController,
+            Self::ConnectTimeout { .. } | Self::Closed => ErrorCode::RequestTimedOut,
+            Self::TooLarge { .. } => ErrorCode::InvalidRequest,
+            Self::BadVersion(_)
+            | Self::NotEmpty(_)
+            | Self::Content(_)
+            | Self::DuplicateBrokerId { .. }
+            | Self::Other { .. } => ErrorCode::UnknownServerError,
+        }
+    }
+}

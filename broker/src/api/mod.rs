@@ -1,10 +1,18 @@
 //! The table of APIs: decode, call the handler, encode. One row per API key; a handler is named here and nowhere else.
+//! A row is `plain` (`async fn handle(&Broker, &RequestContext, XRequest) -> XResponse`), `produce` or `fetch`.
 //! A row that says `unserved` is not advertised and closes the connection, as a key nobody knows would.
 //! Source: `KafkaApis.handle`, `RequestContext.parseRequest`.
 
+pub mod access;
 pub mod api_versions;
 mod context;
+pub mod describe_cluster;
+pub mod describe_configs;
 pub mod errors;
+pub mod find_coordinator;
+pub mod metadata;
+pub mod missing_topics;
+pub mod sasl_handshake;
 mod throttle;
 
 use std::sync::Arc;
@@ -17,7 +25,7 @@ pub use context::RequestContext;
 pub use throttle::Throttle;
 
 use crate::broker::Broker;
-use crate::net::{ConnectionContext, Handling, Reply, RequestHandler};
+use crate::net::{ConnectionContext, Handling, Reply, ReplyFuture, RequestHandler};
 
 /// Answers requests with what a [`Broker`] has.
 pub struct Table {
@@ -75,6 +83,26 @@ macro_rules! table {
         let _ = $broker;
         return Err(DecodeError::UnknownApiKey($context.api.key()));
     }};
+    // Produce: later requests may start while it waits for replicas, and acks=0 wants no answer.
+    (@start produce, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
+        let request: $request = wire::decode_body($body, $context.version())?;
+        let is_answered = request.acks != 0;
+        // A transaction may have to be verified first, after which records must still be appended in order.
+        let overlaps = request.transactional_id.is_none();
+        let reply: ReplyFuture<'a> = Box::pin(async move {
+            let response = $module::handle($broker, &$context, request).await;
+            if is_answered { $context.answer(response) } else { $context.answer_nothing(&response) }
+        });
+        if overlaps { Handling::Overlapping(reply) } else { Handling::Alone(reply) }
+    }};
+    // Fetch: its records stay in their files.
+    (@start fetch, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
+        let request: $request = wire::decode_body($body, $context.version())?;
+        Handling::Alone(Box::pin(async move {
+            let response = $module::handle($broker, &$context, request).await;
+            $context.answer_fetch(response)
+        }))
+    }};
     (@start plain, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
         let request: $request = wire::decode_body($body, $context.version())?;
         Handling::Alone(Box::pin(async move {
@@ -88,21 +116,21 @@ table! {
     Produce => unserved,
     Fetch => unserved,
     ListOffsets => unserved,
-    Metadata => unserved,
+    Metadata(MetadataRequest) => plain metadata,
     LeaderAndIsr => unserved,
     StopReplica => unserved,
     UpdateMetadata => unserved,
     ControlledShutdown => unserved,
     OffsetCommit => unserved,
     OffsetFetch => unserved,
-    FindCoordinator => unserved,
+    FindCoordinator(FindCoordinatorRequest) => plain find_coordinator,
     JoinGroup => unserved,
     Heartbeat => unserved,
     LeaveGroup => unserved,
     SyncGroup => unserved,
     DescribeGroups => unserved,
     ListGroups => unserved,
-    SaslHandshake => unserved,
+    SaslHandshake(SaslHandshakeRequest) => plain sasl_handshake,
     ApiVersions(ApiVersionsRequest) => plain api_versions,
     CreateTopics => unserved,
     DeleteTopics => unserved,
@@ -117,7 +145,7 @@ table! {
     DescribeAcls => unserved,
     CreateAcls => unserved,
     DeleteAcls => unserved,
-    DescribeConfigs => unserved,
+    DescribeConfigs(DescribeConfigsRequest) => plain describe_configs,
     AlterConfigs => unserved,
     AlterReplicaLogDirs => unserved,
     DescribeLogDirs => unserved,
@@ -140,7 +168,7 @@ table! {
     AlterPartition => unserved,
     UpdateFeatures => unserved,
     Envelope => unserved,
-    DescribeCluster => unserved,
+    DescribeCluster(DescribeClusterRequest) => plain describe_cluster,
     DescribeProducers => unserved,
     DescribeTransactions => unserved,
     ListTransactions => unserved,
@@ -148,3 +176,6 @@ table! {
     ConsumerGroupHeartbeat => unserved,
     ConsumerGroupDescribe => unserved,
 }
+
+#[cfg(test)]
+mod tests;
