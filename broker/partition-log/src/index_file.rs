@@ -192,6 +192,7 @@ impl<const N: usize> Open<N> {
 
 impl<const N: usize> IndexView<N> {
     /// Entries in the view.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.written + self.pending.len()
     }

@@ -2,13 +2,18 @@
 //! The first failed operation takes the whole directory out of use, for nobody knows what else is wrong there.
 //! Source: `LogDirFailureChannel`, `LocalLog.maybeHandleIOException` in Kafka 3.9.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use zk_schema::types::TopicPartition;
+
+use crate::checkpoints;
 use crate::disk::Disk;
 use crate::error::StorageError;
+use crate::names;
 
 /// Called once for each log directory that fails, with its path. Must not call back into logs of that directory.
 pub type FailureCallback = Arc<dyn Fn(&Path) + Send + Sync>;
@@ -19,13 +24,17 @@ pub struct LogDir {
     disk: Disk,
     failed: AtomicBool,
     on_failure: Option<FailureCallback>,
+    /// Recovery points of the logs in it, shared with them.
+    recovery_points: Mutex<RecoveryPoints>,
 }
+
+type RecoveryPoints = BTreeMap<TopicPartition, Arc<AtomicI64>>;
 
 impl LogDir {
     /// A directory in use.
     #[must_use]
     pub fn new(path: PathBuf, disk: Disk, on_failure: Option<FailureCallback>) -> Self {
-        Self { path, disk, failed: AtomicBool::new(false), on_failure }
+        Self { path, disk, failed: AtomicBool::new(false), on_failure, recovery_points: Mutex::default() }
     }
 
     /// Where it is.
@@ -59,6 +68,29 @@ impl LogDir {
             return Err(StorageError { dir: self.path.clone(), doing: doing.to_owned(), source });
         }
         Ok(())
+    }
+
+    fn recovery_points(&self) -> MutexGuard<'_, RecoveryPoints> {
+        self.recovery_points.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log lies here now, and is known to be on disk up to the recovery point given.
+    pub(crate) fn register(&self, partition: &TopicPartition, recovery_point: &Arc<AtomicI64>) {
+        self.recovery_points().insert(partition.clone(), Arc::clone(recovery_point));
+    }
+
+    /// The log no longer lies here.
+    pub(crate) fn unregister(&self, partition: &TopicPartition) {
+        self.recovery_points().remove(partition);
+    }
+
+    /// Writes down how far each log here is known to be on disk. Besides every minute this must be done when a
+    /// recovery point goes back: what a truncated log is given next would otherwise be trusted after a crash.
+    pub(crate) fn checkpoint_recovery_points(&self) -> Result<(), StorageError> {
+        let recovery_points = self.recovery_points();
+        let offsets = recovery_points.iter().map(|(partition, offset)| (partition, offset.load(Ordering::Acquire)));
+        let path = self.path.join(names::RECOVERY_POINT_CHECKPOINT);
+        self.guard("write recovery point checkpoint", || checkpoints::write_offsets(&self.disk, &path, offsets))
     }
 
     /// Takes the directory out of use.

@@ -261,7 +261,7 @@ impl LogManager {
         let path = log.set_aside_whole(log.parent_dir().join(name))?;
         self.deletions.directory(log.log_dir(), path, log.config().file_delete_delay_ms);
         if let Some(dir) = self.dirs.iter().find(|dir| Arc::ptr_eq(&dir.log_dir, log.log_dir())) {
-            self.checkpoint_recovery_points_of(dir)?;
+            dir.log_dir.checkpoint_recovery_points()?;
             self.checkpoint_log_start_offsets_of(dir)?;
         }
         tracing::info!(%partition, "log is out of use and waits to be deleted");
@@ -296,12 +296,8 @@ impl LogManager {
     pub fn checkpoint_recovery_points(&self) -> Result<(), StorageError> {
         self.each_live_dir(|dir| {
             self.logs_in(dir).iter().try_for_each(|log| log.checkpoint_epochs())?;
-            self.checkpoint_recovery_points_of(dir)
+            dir.log_dir.checkpoint_recovery_points()
         })
-    }
-
-    fn checkpoint_recovery_points_of(&self, dir: &Dir) -> Result<(), StorageError> {
-        self.write_checkpoint(dir, names::RECOVERY_POINT_CHECKPOINT, |log| Some(log.recovery_point()))
     }
 
     /// Writes down every high watermark. Every five seconds.

@@ -179,6 +179,7 @@ impl Log {
             self.disk().rename(&self.path.get(), &new_path)
         })?;
         self.path.set(new_path.clone());
+        self.log_dir.unregister(&self.partition);
         writer.is_closed = true;
         Ok(new_path)
     }

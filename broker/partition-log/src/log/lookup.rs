@@ -64,8 +64,11 @@ impl Log {
         let log_start_offset = self.log_start_offset();
         for segment in self.segments().iter() {
             let largest = self.guard("read time index", || segment.retention_timestamp_ms())?;
-            if timestamp <= largest {
-                return self.find_timestamp(segment, timestamp, log_start_offset);
+            // The first such segment may hold nothing at or above the log start.
+            if timestamp <= largest
+                && let Some(found) = self.find_timestamp(segment, timestamp, log_start_offset)?
+            {
+                return Ok(Some(found));
             }
         }
         Ok(None)

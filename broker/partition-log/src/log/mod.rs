@@ -73,7 +73,7 @@ pub struct Log {
     view: RwLock<View>,
     hints: Mutex<ReadHints>,
     /// What lies below it survives a crash of the machine.
-    recovery_point: AtomicI64,
+    recovery_point: Arc<AtomicI64>,
     /// One flush at a time.
     flushing: Mutex<()>,
 }
@@ -132,6 +132,8 @@ impl Log {
             generation: 0,
             recent: Recent::default(),
         };
+        let recovery_point = Arc::new(AtomicI64::new(loaded.recovery_point));
+        place.log_dir.register(&place.partition, &recovery_point);
         Self {
             partition: place.partition,
             log_dir: place.log_dir,
@@ -150,7 +152,7 @@ impl Log {
             epochs: Mutex::new(Epochs { cache: loaded.epochs, is_dirty: false }),
             view: RwLock::new(view),
             hints: Mutex::default(),
-            recovery_point: AtomicI64::new(loaded.recovery_point),
+            recovery_point,
             flushing: Mutex::new(()),
         }
     }
@@ -419,7 +421,7 @@ impl Log {
         Ok(())
     }
 
-    /// Removals are written at once: an entry that came back after a crash would contradict the log.
+    /// Removals at the end are written at once: an entry that came back after a crash would contradict the log.
     fn change_epochs(&self, change: impl FnOnce(&mut LeaderEpochs) -> bool) -> Result<(), StorageError> {
         let mut epochs = self.epochs();
         if change(&mut epochs.cache) { self.write_epochs(&mut epochs) } else { Ok(()) }

@@ -3,6 +3,7 @@
 //! Source: `UnifiedLog.truncateTo`, `truncateFullyAndStartAt`, `maybeIncrementLogStartOffset` in Kafka 3.9.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use zk_schema::types::Offset;
 
@@ -42,7 +43,7 @@ impl Log {
         }
         self.set_aside(dropped, &mut writer)?;
         active.truncate_to(offset).map_err(|e| Error::from(self.scan_failed(active, e)))?;
-        self.recovery_point.fetch_min(offset, std::sync::atomic::Ordering::AcqRel);
+        self.lower_recovery_point(offset)?;
         self.change_epochs(|cache| cache.truncate_from_end(offset))?;
         let log_start_offset = before.log_start_offset.min(offset);
         self.rebuild_producers(&mut writer, kept, log_start_offset, offset)?;
@@ -80,7 +81,7 @@ impl Log {
         self.change_epochs(|cache| cache.clear())?;
         writer.producers.restart_at(offset);
         self.delete_snapshots(writer, |_| true)?;
-        self.recovery_point.store(offset, std::sync::atomic::Ordering::Release);
+        self.lower_recovery_point(offset)?;
         let mut view = self.view_mut();
         view.segments = Arc::new(vec![segment]);
         view.log_start_offset = log_start_offset;
@@ -89,6 +90,14 @@ impl Log {
         view.high_watermark = offset;
         view.first_unstable_offset = None;
         view.forget_positions();
+        Ok(())
+    }
+
+    /// Nothing from `offset` on is known to be on disk any more. Must be written down before records are put there.
+    fn lower_recovery_point(&self, offset: Offset) -> Result<(), StorageError> {
+        if offset < self.recovery_point.fetch_min(offset, Ordering::AcqRel) {
+            self.log_dir.checkpoint_recovery_points()?;
+        }
         Ok(())
     }
 
@@ -110,9 +119,13 @@ impl Log {
         if offset <= offsets.log_start_offset {
             return Ok(false);
         }
-        self.change_epochs(|cache| cache.truncate_from_start(offset))?;
+        {
+            // Need not be on disk at once: loading cuts the epochs at the log start again.
+            let mut epochs = self.epochs();
+            epochs.is_dirty |= epochs.cache.truncate_from_start(offset);
+        }
         writer.producers.on_log_start_incremented(offset);
-        self.recovery_point.fetch_max(offset, std::sync::atomic::Ordering::AcqRel);
+        self.recovery_point.fetch_max(offset, Ordering::AcqRel);
         let mut view = self.view_mut();
         view.log_start_offset = offset;
         view.set_first_unstable(writer.producers.first_unstable_offset());

@@ -32,7 +32,7 @@ impl LogManager {
 
     fn close_dir(&self, dir: &Dir) -> Result<(), StorageError> {
         let all_closed = close_logs(&self.logs_in(dir));
-        self.checkpoint_recovery_points_of(dir)?;
+        dir.log_dir.checkpoint_recovery_points()?;
         self.checkpoint_log_start_offsets_of(dir)?;
         self.write_checkpoint(dir, names::HIGH_WATERMARK_CHECKPOINT, |log| Some(log.high_watermark()))?;
         if all_closed && dir.is_loaded.load(Ordering::Acquire) {
