@@ -130,7 +130,8 @@ fn batches_appended_one_by_one_give_javas_segments_and_indexes() {
     let manager = open(ours.path());
     for topic in ["plain", "txn"] {
         let from = log(&java.1, topic);
-        let to = manager.get_or_create(&TopicPartition::new(topic, 0), from.topic_id(), topic_config(topic), true).unwrap();
+        let to =
+            manager.get_or_create(&TopicPartition::new(topic, 0), from.topic_id(), topic_config(topic), true).unwrap();
         let mut offset = 0;
         while offset < from.log_end_offset() {
             let read = from.read(offset, 1, true, from.log_end_offset()).unwrap();

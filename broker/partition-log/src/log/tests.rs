@@ -42,7 +42,12 @@ fn a_new_log_has_the_files_java_makes() {
     let broker = Broker::new(LogConfig::for_tests());
     let log = broker.log();
     log.set_topic_id("Yo3Nyt7LQn6QBlkFqkTDLQ".parse().unwrap()).unwrap();
-    let names = ["00000000000000000000.index", "00000000000000000000.log", "00000000000000000000.timeindex", "partition.metadata"];
+    let names = [
+        "00000000000000000000.index",
+        "00000000000000000000.log",
+        "00000000000000000000.timeindex",
+        "partition.metadata",
+    ];
     assert_eq!(broker.files(), names);
     let len = |name: &str| Disk::real().len(&broker.log_dir().join(name)).unwrap();
     assert_eq!((len(names[0]), len(names[1]), len(names[2])), (10_485_760, 0, 10_485_756));
@@ -137,7 +142,8 @@ fn an_empty_read_at_the_log_end_touches_no_file() {
 }
 
 fn idempotent(sequence: i32, values: &[&[u8]]) -> Bytes {
-    let options = BatchOptions { producer_id: 7, producer_epoch: 0, base_sequence: sequence, ..BatchOptions::default() };
+    let options =
+        BatchOptions { producer_id: 7, producer_epoch: 0, base_sequence: sequence, ..BatchOptions::default() };
     batch_with(options, NOW, values)
 }
 

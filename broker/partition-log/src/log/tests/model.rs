@@ -43,7 +43,16 @@ impl Life {
         };
         let broker = Broker::new(config);
         let log = Some(broker.log());
-        Self { random, broker, log, stored: Vec::new(), leader_epoch: 0, timestamp: NOW, trace: Vec::new(), epochs_known_from: 0 }
+        Self {
+            random,
+            broker,
+            log,
+            stored: Vec::new(),
+            leader_epoch: 0,
+            timestamp: NOW,
+            trace: Vec::new(),
+            epochs_known_from: 0,
+        }
     }
 
     fn log(&self) -> Arc<Log> {
@@ -167,8 +176,7 @@ impl Life {
     fn read_at(&mut self, offset: Offset, max_bytes: usize, min_one_batch: bool, upper_bound: Offset) -> Offset {
         self.trace.push(format!("read {offset} max {max_bytes} one {min_one_batch} below {upper_bound}"));
         let read = self.log().read(offset, max_bytes, min_one_batch, upper_bound).unwrap();
-        let found: Vec<_> =
-            record::batches(read.slice.read_to_bytes().unwrap()).map(|batch| batch.unwrap()).collect();
+        let found: Vec<_> = record::batches(read.slice.read_to_bytes().unwrap()).map(|batch| batch.unwrap()).collect();
         let candidates: Vec<_> = self.stored.iter().filter(|one| offset <= one.last_offset).collect();
         let readable = candidates.iter().take_while(|one| one.last_offset < upper_bound).count();
         assert!(found.len() <= readable);
@@ -189,9 +197,10 @@ impl Life {
         };
         // All that fits in one segment must be there.
         if let Some(left) = candidates.get(found.len()).filter(|_| found.len() < readable) {
-            let at_segment_end = self.log().segments().iter().any(|segment| {
-                last.last_offset() < segment.base_offset() && segment.base_offset() <= left.base_offset
-            });
+            let at_segment_end =
+                self.log().segments().iter().any(|segment| {
+                    last.last_offset() < segment.base_offset() && segment.base_offset() <= left.base_offset
+                });
             assert!(at_segment_end || max_bytes < within + left.size, "too little read");
         }
         assert!(last.last_offset() < read.end_offset && read.end_offset <= upper_bound.max(last.next_offset()));
@@ -246,7 +255,11 @@ impl Life {
 
     fn flush(&mut self) {
         self.trace.push("flush and checkpoint".to_owned());
-        if self.random.random() { self.log().flush().unwrap() } else { self.log().flush_rolled().unwrap() }
+        if self.random.random() {
+            self.log().flush().unwrap()
+        } else {
+            self.log().flush_rolled().unwrap()
+        }
         self.broker.manager().checkpoint_recovery_points().unwrap();
         self.broker.manager().checkpoint_high_watermarks().unwrap();
         if self.random.random() {
@@ -316,7 +329,11 @@ fn live(seed: u64, steps: usize) {
     }));
     if let Err(panic) = outcome {
         let last = life.trace.len().saturating_sub(40);
-        eprintln!("LOG_SEED={seed} fails after {} steps, the last being\n{}", life.trace.len(), life.trace[last..].join("\n"));
+        eprintln!(
+            "LOG_SEED={seed} fails after {} steps, the last being\n{}",
+            life.trace.len(),
+            life.trace[last..].join("\n")
+        );
         std::panic::resume_unwind(panic);
     }
 }
