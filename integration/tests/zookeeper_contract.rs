@@ -2,6 +2,8 @@
 //! Never says how a server comes about: a fact sees an address, and a part of the tree for itself.
 //! Both servers run with ticks of half a second, all four-letter words, and extended node types.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 #[path = "zookeeper_contract/raw.rs"]
 mod raw;
 

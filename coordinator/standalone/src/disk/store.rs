@@ -154,3 +154,6 @@ fn cut(path: &Path, len: usize) -> Result<(), Error> {
     let len = u64::try_from(len).unwrap_or(u64::MAX);
     file.set_len(len).and_then(|()| file.sync_all()).map_err(io_error(path))
 }
+
+#[cfg(test)]
+mod tests;
