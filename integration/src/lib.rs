@@ -5,8 +5,6 @@ pub mod apache;
 pub mod cache;
 pub mod clients;
 pub mod cluster;
-pub mod faults;
-pub mod load;
 pub mod process;
 pub mod wait;
 

@@ -23,11 +23,21 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 enum Job {
     Changed(Watched),
-    LeaderAndIsrAnswered { broker: BrokerId, broker_epoch: BrokerEpoch, answer: OrderAnswer },
-    StopReplicaAnswered { broker: BrokerId, broker_epoch: BrokerEpoch, answer: OrderAnswer },
+    LeaderAndIsrAnswered {
+        broker: BrokerId,
+        broker_epoch: BrokerEpoch,
+        answer: OrderAnswer,
+    },
+    StopReplicaAnswered {
+        broker: BrokerId,
+        broker_epoch: BrokerEpoch,
+        answer: OrderAnswer,
+    },
     Request(RequestToken, Request),
     Timer(TimerKey),
     UncleanElectionEnabled(Option<TopicName>),
+    /// Moves that may be complete since these partitions got their first leader.
+    LookAtMoves(Vec<Key>),
 }
 
 /// How a controller's time in office ends.
@@ -204,6 +214,7 @@ impl Active {
                 self.requested(token, request);
             }
             Job::Timer(TimerKey::LeaderRebalance) => self.rebalance_leaders(),
+            Job::LookAtMoves(keys) => self.complete_reassignments(&keys),
             Job::UncleanElectionEnabled(None) => self.bring_all_online(),
             Job::UncleanElectionEnabled(Some(topic)) => self.bring_topic_online(&topic),
         }
@@ -310,6 +321,14 @@ impl Active {
         }
     }
 
+    /// Queues a look at those of these partitions that are moving.
+    pub(super) fn look_at_moves_later(&mut self, keys: Vec<Key>) {
+        let moving: Vec<Key> = keys.into_iter().filter(|&key| self.is_moving(key)).collect();
+        if !moving.is_empty() {
+            self.queue.push_back(Job::LookAtMoves(moving));
+        }
+    }
+
     /// Asks for something to be done.
     pub(super) fn ask(&mut self, effect: Effect) {
         self.effects.push(effect);
@@ -394,7 +413,7 @@ const fn state_of(job: &Job) -> ControllerState {
         Job::Changed(Watched::Brokers | Watched::Broker(_)) => ControllerState::BrokerChange,
         Job::Changed(Watched::Topics | Watched::Topic(_)) => ControllerState::TopicChange,
         Job::Changed(Watched::DeleteTopics) | Job::StopReplicaAnswered { .. } => ControllerState::TopicDeletion,
-        Job::Changed(Watched::Reassignments | Watched::PartitionState(_)) => {
+        Job::LookAtMoves(_) | Job::Changed(Watched::Reassignments | Watched::PartitionState(_)) => {
             ControllerState::AlterPartitionReassignment
         }
         Job::Changed(Watched::PreferredElection) => ControllerState::ManualLeaderBalance,

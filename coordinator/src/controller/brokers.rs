@@ -68,14 +68,14 @@ impl Active {
         let text = format!("brokers: new {:?}, restarted {:?}, gone {dead:?}", ids(&new), ids(&bounced));
         self.log(LogLevel::Info, text);
         for broker in &new {
-            self.ask(Effect::Connect(broker.clone()));
+            self.connect(broker.clone());
         }
         for broker in &bounced {
-            self.ask(Effect::Disconnect(broker.id));
-            self.ask(Effect::Connect(broker.clone()));
+            self.disconnect(broker.id);
+            self.connect(broker.clone());
         }
         for &broker in &dead {
-            self.ask(Effect::Disconnect(broker));
+            self.disconnect(broker);
         }
         self.then(move |c| c.brokers_started(new));
         if !bounced.is_empty() {
@@ -84,6 +84,16 @@ impl Active {
             self.then(move |c| c.brokers_started(bounced));
         }
         self.then(move |c| c.brokers_failed(&dead));
+    }
+
+    pub(super) fn connect(&mut self, broker: Arc<LiveBroker>) {
+        self.cluster.set_connected(broker.id, true);
+        self.ask(Effect::Connect(broker));
+    }
+
+    fn disconnect(&mut self, broker: BrokerId) {
+        self.cluster.set_connected(broker, false);
+        self.ask(Effect::Disconnect(broker));
     }
 
     fn brokers_started(&mut self, brokers: Vec<Arc<LiveBroker>>) {
@@ -131,7 +141,7 @@ impl Active {
     /// Replicas are out of reach: find other leaders, then take the replicas out of ISRs.
     fn replicas_became_offline(&mut self, replicas: Vec<Replica>) {
         let (deleting, others): (Vec<_>, Vec<_>) =
-            replicas.into_iter().partition(|(_, key)| self.cluster.is_deleting(*key));
+            replicas.into_iter().partition(|(_, key)| self.cluster.is_dying(*key));
         let leaderless = self.partitions_with_offline_leader();
         self.mark_partitions(&leaderless, PartitionState::Offline);
         self.bring_all_online();
@@ -155,7 +165,7 @@ impl Active {
                 keys.extend(self.cluster.led_by(leader).filter(|&key| !self.cluster.is_online(leader, key)));
             }
         }
-        keys.retain(|&key| !self.cluster.is_deleting(key));
+        keys.retain(|&key| !self.cluster.is_dying(key));
         keys.sort_unstable();
         keys
     }
@@ -185,7 +195,7 @@ impl Active {
         }
         let broker = Arc::new(broker);
         self.log(LogLevel::Info, format!("broker {} changed its registration", broker.id));
-        self.ask(Effect::Connect(broker.clone()));
+        self.connect(broker.clone());
         self.cluster.put_broker(broker);
         self.tell_all_about_brokers();
     }
@@ -283,7 +293,7 @@ impl Active {
     /// Whether somebody else could lead it at all.
     fn can_hand_on(&self, key: Key) -> bool {
         let replicas = self.cluster.partition(key).map_or(0, |partition| partition.assignment.replicas.len());
-        1 < replicas && self.cluster.leadership(key).is_some() && !self.cluster.is_deleting(key)
+        1 < replicas && self.cluster.leadership(key).is_some() && !self.cluster.is_dying(key)
     }
 
     /// Used when reading single nodes: the data found, if any.

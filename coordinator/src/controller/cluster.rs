@@ -148,6 +148,8 @@ pub(super) struct Topic {
 pub(super) struct Cluster {
     /// Live brokers, those shutting down included.
     brokers: BTreeMap<BrokerId, Arc<LiveBroker>>,
+    /// Brokers the shell has a channel to. While a change of brokers is worked on, a dead one may still count as registered.
+    connected: BTreeSet<BrokerId>,
     shutting_down: BTreeSet<BrokerId>,
     offline_dirs: BTreeMap<BrokerId, BTreeSet<Key>>,
     topics: Vec<Option<Box<Topic>>>,
@@ -194,6 +196,20 @@ impl Cluster {
 
     pub(super) fn remove_broker(&mut self, broker: BrokerId) {
         self.brokers.remove(&broker);
+    }
+
+    /// Notes whether there is a channel to a broker.
+    pub(super) fn set_connected(&mut self, broker: BrokerId, yes: bool) {
+        if yes {
+            self.connected.insert(broker);
+        } else {
+            self.connected.remove(&broker);
+        }
+    }
+
+    /// Whether orders can be sent to a broker, and under which epoch.
+    pub(super) fn address(&self, broker: BrokerId) -> Option<BrokerEpoch> {
+        self.broker_epoch(broker).filter(|_| self.connected.contains(&broker))
     }
 
     /// Alive, politely stopping or not.
@@ -336,8 +352,20 @@ impl Cluster {
         self.led_count
     }
 
+    /// Whether the deletion of its topic has begun: nobody leads it any more.
+    pub(super) fn is_dying(&self, key: Key) -> bool {
+        self.deletion_started.contains(&key.topic)
+    }
+
+    /// Whether its topic is queued for deletion, which may still wait.
     pub(super) fn is_deleting(&self, key: Key) -> bool {
         self.deleting.contains(&key.topic)
+    }
+
+    /// Whether a reassignment of one of its partitions is under way.
+    pub(super) fn is_topic_moving(&self, topic: TopicIndex) -> bool {
+        let all = Key { topic, partition: i32::MIN }..=Key { topic, partition: i32::MAX };
+        self.reassigning.range(all).next().is_some()
     }
 
     /// Queues a topic for deletion.

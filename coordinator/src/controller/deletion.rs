@@ -1,6 +1,9 @@
 //! Deleting topics: stop serving, stop and delete every replica, then forget; waiting for brokers that are away.
 //! A topic leaves memory and ZooKeeper only when every replica has said that its log is gone.
 //! Source: contract 2.8; `TopicDeletionManager` in Kafka 3.9.
+//!
+//! Differs from Kafka: while a deletion waits for a reassignment, the topic's partitions go on getting leaders, or the
+//! reassignment might never end. Nor does a broker that comes back make it go on before the reassignment has ended.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +32,7 @@ impl Active {
             }
             for topic in known.iter().filter_map(|name| c.cluster.topic_named(name)).collect::<Vec<_>>() {
                 c.cluster.queue_deletion(topic);
-                if c.cluster.reassigning.iter().any(|key| key.topic == topic) {
+                if c.cluster.is_topic_moving(topic) {
                     c.cluster.deletion_halted.insert(topic);
                 }
             }
@@ -54,9 +57,10 @@ impl Active {
         }
     }
 
-    /// What kept these topics may be over.
+    /// What kept these topics may be over. Topics on the move go on waiting.
     pub(super) fn resume_deletions_of(&mut self, topics: &BTreeSet<TopicIndex>) {
-        let resumed: Vec<TopicIndex> = topics.intersection(&self.cluster.deleting).copied().collect();
+        let resumed = topics.intersection(&self.cluster.deleting).copied();
+        let resumed: Vec<TopicIndex> = resumed.filter(|&topic| !self.cluster.is_topic_moving(topic)).collect();
         if !resumed.is_empty() {
             for topic in resumed {
                 self.cluster.deletion_halted.remove(&topic);
@@ -102,6 +106,9 @@ impl Active {
                 self.mark_partitions(&keys, PartitionState::Offline);
                 self.mark_partitions(&keys, PartitionState::NonExistent);
                 self.cluster.deletion_started.insert(topic);
+                for key in &keys {
+                    self.cluster.reassigning.remove(key);
+                }
             }
             self.orders.tell_all(&self.cluster);
             for key in keys {

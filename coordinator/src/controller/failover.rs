@@ -49,7 +49,7 @@ impl Active {
     fn load_brokers(&mut self) {
         self.read_brokers(|c, brokers| {
             for broker in brokers {
-                c.ask(Effect::Connect(broker.clone()));
+                c.connect(broker.clone());
                 c.cluster.put_broker(broker);
             }
         });
@@ -123,7 +123,7 @@ impl Active {
         self.cluster.queue_deletion(topic);
         let offline = |(broker, key): &(BrokerId, Key)| !self.cluster.is_online(*broker, *key);
         let unreachable = self.cluster.replicas_of(topic).iter().any(offline);
-        if unreachable || self.cluster.reassigning.iter().any(|key| key.topic == topic) {
+        if unreachable || self.cluster.is_topic_moving(topic) {
             self.cluster.deletion_halted.insert(topic);
         }
     }

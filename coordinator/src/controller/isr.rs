@@ -117,7 +117,7 @@ impl Active {
 
     /// Reassignments that wait for one of these ISRs may be complete.
     pub(super) fn complete_reassignments(&mut self, changed: &[Key]) {
-        let moving = changed.iter().copied().filter(|key| self.cluster.reassigning.contains(key));
+        let moving = changed.iter().copied().filter(|&key| self.is_moving(key));
         let complete: Vec<Key> = moving.filter(|&key| self.is_caught_up(key)).collect();
         if !complete.is_empty() {
             self.then(move |c| c.continue_reassignments(&complete));

@@ -23,8 +23,6 @@ mod reassignment;
 mod refusal;
 mod replica_state;
 mod state;
-#[cfg(test)]
-mod tests;
 mod topic_ids;
 mod topics;
 mod znodes;

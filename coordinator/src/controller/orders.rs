@@ -1,6 +1,6 @@
 //! Gathers what brokers are to be told during one change, then says it in as few orders as possible: LeaderAndIsr to each
 //! broker, one UpdateMetadata for all, StopReplica to each, in that order.
-//! Never decides who is told what; drops what is meant for brokers that are not registered.
+//! Never decides who is told what; drops what is meant for brokers that are not registered or not connected.
 //! Source: contract 2.12; `AbstractControllerBrokerRequestBatch` in Kafka 3.9.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ fn leader_and_isr(
     broker: BrokerId,
     mut keys: Vec<(Key, bool)>,
 ) -> Option<LeaderAndIsr> {
-    let broker_epoch = cluster.broker_epoch(broker)?;
+    let broker_epoch = cluster.address(broker)?;
     // Once new, always new: true sorts last, and the last of equals is kept.
     keys.sort_unstable();
     keys.dedup_by(|later, kept| {
@@ -138,7 +138,7 @@ fn update_metadata(
     mut about: Vec<Key>,
     nobody: &Replicas,
 ) -> Option<UpdateMetadata> {
-    let brokers: Vec<_> = tell.iter().filter_map(|&id| Some((id, cluster.broker_epoch(id)?))).collect();
+    let brokers: Vec<_> = tell.iter().filter_map(|&id| Some((id, cluster.address(id)?))).collect();
     if brokers.is_empty() {
         return None;
     }
@@ -180,7 +180,7 @@ fn stop_replica(
     broker: BrokerId,
     mut keys: Vec<(Key, LeaderEpoch, bool)>,
 ) -> Option<StopReplica> {
-    let broker_epoch = cluster.broker_epoch(broker)?;
+    let broker_epoch = cluster.address(broker)?;
     keys.sort_by_key(|(key, ..)| *key);
     keys.dedup_by(|later, kept| {
         let same = later.0 == kept.0;

@@ -100,14 +100,14 @@ impl Active {
 
     /// Tries to get a leader for every partition without one.
     pub(super) fn bring_all_online(&mut self) {
-        let keys = self.cluster.unled().iter().copied().filter(|&key| !self.cluster.is_deleting(key)).collect();
+        let keys = self.cluster.unled().iter().copied().filter(|&key| !self.cluster.is_dying(key)).collect();
         self.bring_online(keys, Strategy::Offline { allow_unclean: false });
     }
 
     /// Tries to get a leader for every partition of a topic without one.
     pub(super) fn bring_topic_online(&mut self, topic: &TopicName) {
         let Some(topic) = self.cluster.topic_named(topic.as_str()) else { return };
-        let waits = |key: &Key| self.cluster.unled().contains(key) && !self.cluster.is_deleting(*key);
+        let waits = |key: &Key| self.cluster.unled().contains(key) && !self.cluster.is_dying(*key);
         let keys = self.cluster.keys_of(topic).into_iter().filter(waits).collect();
         self.bring_online(keys, Strategy::Offline { allow_unclean: false });
     }
@@ -127,6 +127,7 @@ impl Active {
                 PartitionState::NonExistent => self.outcomes.push((key, ElectionOutcome::Failed)),
             }
         }
+        let created = new.clone();
         if !new.is_empty() {
             self.then(move |c| c.initialise(new));
         }
@@ -139,6 +140,8 @@ impl Active {
             self.then(move |c| c.elect(election, to_elect));
         }
         self.then(Self::send_orders);
+        // A first ISR may be all that a reassignment waits for.
+        self.then(move |c| c.look_at_moves_later(created));
     }
 
     // The first leader.

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Differs from Kafka: the topic's znode is read, changed and written under its version, so that partitions somebody adds at
-//! the same moment are kept.
+//! the same moment are kept. A new target (or none) that would drop every in-sync replica is refused, as KRaft does; where it
+//! drops the leader, another one is elected at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ use super::cluster::{Assignment, Key, Leadership, TopicIndex, without};
 use super::effect::{Answer, ApiError, LogLevel, MovingReplicas, RequestToken, ZkAction, ZkRead, ZkWrite};
 use super::election::Strategy;
 use super::event::{Watched, ZkError};
-use super::partition_state::{Fate, Proposal};
+use super::partition_state::{Fate, PartitionState, Proposal};
 use super::replica_state::{Replica, ReplicaState};
 use super::{Error, znodes};
 
@@ -90,7 +91,19 @@ impl Active {
         if self.cluster.is_deleting(key) || current.replicas.is_empty() {
             return Err(unknown());
         }
-        Ok((key, current.moving_to(&target)))
+        let wanted = current.moving_to(&target);
+        if !self.keeps_records(key, &wanted) {
+            let message = "The reassignment would drop every in-sync replica.";
+            return Err(ApiError::with_message(Error::InvalidReplicaAssignment, message));
+        }
+        Ok((key, wanted))
+    }
+
+    /// Whether a replica that has all records stays. Another target, or none, drops replicas that were being added at once.
+    fn keeps_records(&self, key: Key, wanted: &Assignment) -> bool {
+        self.cluster
+            .leadership(key)
+            .is_none_or(|leadership| leadership.isr.iter().any(|id| wanted.replicas.contains(id)))
     }
 
     fn check_target(&self, target: &[BrokerId], current: Option<&Assignment>) -> Result<(), ApiError> {
@@ -163,10 +176,10 @@ impl Active {
             let mut refused = BTreeSet::new();
             for (partition, target) in targets {
                 match c.cluster.key(&partition).filter(|&key| !c.cluster.is_deleting(key) && !target.is_empty()) {
-                    Some(key) => {
-                        let current = c.cluster.partition(key).map(|found| found.assignment.moving_to(&target));
-                        wanted.extend(current.map(|assignment| (key, assignment)));
-                    }
+                    Some(key) => match c.cluster.partition(key).map(|found| found.assignment.moving_to(&target)) {
+                        Some(assignment) if c.keeps_records(key, &assignment) => drop(wanted.insert(key, assignment)),
+                        _ => drop(refused.insert(partition)),
+                    },
                     None => drop(refused.insert(partition)),
                 }
             }
@@ -219,6 +232,10 @@ impl Active {
         self.reassign(moves, |_, _| {});
     }
 
+    pub(super) fn is_moving(&self, key: Key) -> bool {
+        self.cluster.reassigning.contains(&key) && self.cluster.partition(key).is_some_and(|p| p.assignment.is_moving())
+    }
+
     /// Whether all target replicas are in the ISR.
     pub(super) fn is_caught_up(&self, key: Key) -> bool {
         self.cluster.partition(key).is_some_and(|partition| self.has_caught_up(key, &partition.assignment))
@@ -257,9 +274,20 @@ impl Active {
                 c.cluster.set_assignment(key, assignment);
             }
             c.cluster.reassigning.extend(moves.assignments.keys().copied());
+            let dropped: BTreeSet<Key> = unneeded.iter().map(|(_, key)| *key).collect();
             c.then(move |c| c.stop_removed(unneeded));
+            c.then(move |c| c.lead_after_dropping(dropped));
             c.then(move |c| c.start_or_finish(moves, then));
         });
+    }
+
+    /// Another leader where a dropped replica led.
+    fn lead_after_dropping(&mut self, keys: BTreeSet<Key>) {
+        let leaderless = |key: &Key| self.cluster.leadership(*key).is_some_and(|l| l.leader == BrokerId::NONE);
+        let leaderless: Vec<Key> = keys.into_iter().filter(leaderless).collect();
+        self.mark_partitions(&leaderless, PartitionState::Offline);
+        self.bring_online(leaderless, Strategy::Offline { allow_unclean: false });
+        self.then(|c| c.outcomes.clear());
     }
 
     fn start_or_finish(&mut self, moves: Moves, then: impl FnOnce(&mut Self, BTreeSet<Key>) + Send + 'static) {
@@ -281,7 +309,7 @@ impl Active {
             moves.iter().flat_map(|(&key, assignment)| of_partition(key, &assignment.adding)).collect();
         let keys: Vec<Key> = moves.keys().copied().collect();
         self.log(LogLevel::Info, format!("moving replicas of {} partitions", keys.len()));
-        self.bump_leader_epochs(keys, |c, keys| {
+        self.bump_leader_epochs(keys.clone(), |c, keys| {
             for key in keys {
                 let Some(partition) = c.cluster.partition(key) else { continue };
                 let (origin, adding) = (partition.assignment.origin(), partition.assignment.adding.clone());
@@ -295,6 +323,12 @@ impl Active {
             let fresh = |&(broker, key): &Replica| c.cluster.replica_state(broker, key) == ReplicaState::NonExistent;
             let fresh = added.into_iter().filter(fresh).collect();
             c.move_replicas(fresh, ReplicaState::New);
+        });
+        // A replica being added may be the first that lives.
+        self.then(move |c| {
+            let new = keys.into_iter().filter(|&key| c.cluster.state(key) == PartitionState::New).collect();
+            c.bring_online(new, Strategy::Offline { allow_unclean: false });
+            c.then(|c| c.outcomes.clear());
         });
     }
 

@@ -229,7 +229,7 @@ impl Active {
             self.cluster.set_replica_state(broker, key, ReplicaState::Offline);
         }
         let Some(partition) = self.cluster.partition(key) else { return };
-        if was_in_it && !self.cluster.is_deleting(key) {
+        if was_in_it && !self.cluster.is_dying(key) {
             let others = without(&partition.assignment.replicas, brokers);
             self.orders.lead_or_follow(&self.cluster, others, key, false);
         } else {

@@ -1,1 +1,0 @@
-//! Facts about the controller, told by events and effects.
