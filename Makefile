@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 BROKERS ?= 1
 PREFIX ?= /usr/local
+SECONDS_PER_ROW ?= 5
 CARGO ?= cargo
 
 help:            ## this list
@@ -38,8 +39,10 @@ sim:             ## long seeded simulations; SEED=n repeats one, STEPS=n sets th
 scenarios:       ## rewrite the expected effects of coordinator/tests/scenarios
 	UPDATE_SCENARIOS=1 $(CARGO) test --locked -p coordinator
 
-bench:           ## benches of the crates
-	$(CARGO) bench --workspace --locked
+bench: setup-test ## Apache Kafka and ours under the same loads, in one run; then the crates' own benches
+	$(CARGO) build --release --locked --bins -p broker -p tools -p standalone -p integration
+	target/release/bench $(SECONDS_PER_ROW)
+	$(CARGO) bench --locked -p record -p partition-log
 
 docs:            ## regenerate docs/configuration.md
 	$(CARGO) run -q --locked -p config --bin configuration-docs > docs/configuration.md.new

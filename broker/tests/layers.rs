@@ -48,7 +48,7 @@ fn source() -> PathBuf {
 }
 
 fn declared() -> Vec<String> {
-    let lib = fs::read_to_string(source().join("lib.rs")).unwrap();
+    let lib = fs::read_to_string(source().join("lib.rs")).expect("src/lib.rs");
     let declaration = |line: &str| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
     lib.lines().filter_map(declaration).collect()
 }

@@ -23,6 +23,9 @@ use crate::value::{Password, SecurityProtocol};
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
+/// Properties that say which listeners there are, so a listener cannot have them to itself.
+const OF_ALL_LISTENERS: [&str; 3] = ["listeners", "advertised.listeners", "listener.security.protocol.map"];
+
 /// The broker rows.
 pub fn broker_rows() -> &'static [Row] {
     rows::ROWS
@@ -217,6 +220,7 @@ impl BrokerConfig {
             .given
             .iter()
             .filter_map(|(name, text)| Some((name.strip_prefix(&prefix)?.to_owned(), text.to_owned())))
+            .filter(|(name, _)| !OF_ALL_LISTENERS.contains(&name.as_str()))
             .collect();
         let mut given = self.given.clone();
         given.add(Origin::File, &own);

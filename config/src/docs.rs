@@ -1,4 +1,4 @@
-//! Writes the documentation page off the rows. Never edited by hand: `cargo run -p config --bin configuration-docs`.
+//! Writes the documentation page off the rows. Never edited by hand: `make docs`.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::topic::topic_rows;
 const INTRODUCTION: &str = "\
 # Configuration
 
-Written by `cargo run -p config --bin configuration-docs` from the rows in `config/src`; a test compares.
+Written by `make docs` from the rows in `config/src`; a test compares.
 
 A broker reads a Java properties file; `--override name=value` wins over it. Dynamic values win over both: first those
 of one broker, then those of all. A topic's own settings win over the broker's. `listener.name.<listener>.<name>` sets a

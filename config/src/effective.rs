@@ -8,6 +8,9 @@ use crate::table::{Row, UpdateMode};
 use crate::topic::{TopicConfig, topic_row, topic_rows};
 use crate::value::ConfigType;
 
+/// Kafka's broker does not know these, its authorizer reads them: they are described as unknown, so as secrets.
+const OF_THE_AUTHORIZER: [&str; 2] = ["super.users", "allow.everyone.if.no.acl.found"];
+
 /// Where a value came from, as DescribeConfigs numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConfigSource {
@@ -143,7 +146,7 @@ fn is_row(name: &str) -> bool {
 }
 
 fn describe_broker_property(current: &BrokerConfig, name: &str) -> Described {
-    let row = broker_row(name);
+    let row = broker_row(name).filter(|row| !OF_THE_AUTHORIZER.contains(&row.name));
     let is_sensitive = row.is_none_or(Row::is_sensitive);
     let text = current.given.text(name).map(|text| canonical(row, text));
     let value = text.or_else(|| row.and_then(default_text));

@@ -11,7 +11,7 @@ pub struct MetadataVersion(u8);
 
 macro_rules! versions {
     ($($constant:ident = $name:literal, $short:literal;)+) => {
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbers the constants below, in order")]
+        #[expect(non_camel_case_types, reason = "numbers the constants below, in order")]
         enum Index { $($constant),+ }
 
         impl MetadataVersion {
@@ -103,7 +103,8 @@ impl MetadataVersion {
             Some((end, _)) => &text[..end],
             None => text,
         };
-        Self::all().rev().find(|version| version.name() == key || version.short_name() == key)
+        let is_release = |version: &Self| version.short_name() == key && *version <= Self::LATEST_PRODUCTION;
+        Self::all().rev().find(|version| version.name() == key || is_release(version))
     }
 
     /// Full name, such as `3.9-IV0`.
@@ -138,6 +139,13 @@ impl MetadataVersion {
         } else {
             0
         }
+    }
+
+    /// Oldest version whose brokers may store this record format.
+    pub fn first_with_records(record_version: i8) -> Self {
+        Self::all()
+            .find(|version| version.highest_record_version() >= record_version)
+            .unwrap_or(Self::LATEST_PRODUCTION)
     }
 
     /// Control requests carry the broker epoch.
@@ -273,7 +281,7 @@ mod tests {
 
     #[test]
     fn unknown_versions_are_refused() {
-        for text in ["", "5.0", "3.9-IV9", "3", "0.7.0", "three"] {
+        for text in ["", "4.0", "5.0", "3.9-IV9", "3", "0.9", "0.7.0", "three"] {
             assert_eq!(MetadataVersion::from_name(text), None, "{text}");
         }
     }

@@ -64,7 +64,7 @@ impl ClientQuota {
     pub fn parse(texts: &Texts) -> Result<Self, Error> {
         let is_known = |name: &str| find(client::ROWS, name).is_some() || SCRAM_MECHANISMS.contains(&name);
         refuse_unknown(texts, is_known)?;
-        Self::defaults().overlaid(Given::merged(&[(Origin::Entity, texts)])?)
+        Self::defaults().overlaid(Given::of(Origin::Entity, texts))
     }
 
     /// Whether the entity sets no quota at all.
@@ -80,7 +80,7 @@ impl IpQuota {
     /// [`Error::UnknownQuota`] or [`Error::Invalid`].
     pub fn parse(texts: &Texts) -> Result<Self, Error> {
         refuse_unknown(texts, |name| find(ip::ROWS, name).is_some())?;
-        Self::defaults().overlaid(Given::merged(&[(Origin::Entity, texts)])?)
+        Self::defaults().overlaid(Given::of(Origin::Entity, texts))
     }
 
     /// Whether the entity sets no quota at all.

@@ -94,6 +94,13 @@ impl Given {
         Ok(given)
     }
 
+    /// One layer alone.
+    pub(crate) fn of(origin: Origin, texts: &Texts) -> Self {
+        let mut given = Self::default();
+        given.add(origin, texts);
+        given
+    }
+
     /// Lays one more layer over these.
     pub(crate) fn add(&mut self, origin: Origin, texts: &Texts) {
         for (name, text) in texts {

@@ -93,7 +93,8 @@ impl Check {
             }
             (Self::Between(first, last), Checked::Integer(number)) => outside(*number, first, last),
             (Self::BetweenOr(first, last, other), Checked::Integer(number)) if *number != other => {
-                outside(*number, first, last).map(|_| format!("Value must be between {first} and {last} or {other}"))
+                outside(*number, first, last)
+                    .map(|_| format!("Value must be between {first} and {last} or equal to {other}"))
             }
             (Self::RealBetween(first, last), Checked::Real(number)) if !(first..=last).contains(number) => {
                 Some(if *number > last {
@@ -102,7 +103,7 @@ impl Check {
                     format!("Value must be at least {first}")
                 })
             }
-            (Self::NonEmpty, Checked::Text(text)) if text.is_empty() => Some("String must be non-empty".to_owned()),
+            (Self::NonEmpty, Checked::Text("")) => Some("String must be non-empty".to_owned()),
             (Self::ListOf(allowed), Checked::List(list)) => list
                 .iter()
                 .find(|element| !allowed.contains(&element.as_str()))

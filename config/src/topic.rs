@@ -153,8 +153,7 @@ impl TopicConfig {
     /// # Errors
     /// [`Error::Invalid`] or [`Error::Conflict`].
     pub fn resolve_known(broker: &BrokerConfig, overrides: &Texts) -> Result<Self, Error> {
-        let given = Given::merged(&[(Origin::Entity, overrides)])?;
-        let mut config = Self::of_broker(broker).overlaid(given)?;
+        let mut config = Self::of_broker(broker).overlaid(Given::of(Origin::Entity, overrides))?;
         config.settle(broker);
         config.check()?;
         Ok(config)

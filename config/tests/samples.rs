@@ -30,7 +30,7 @@ group.initial.rebalance.delay.ms=0
 ";
 
 fn kafkas_sample() -> Texts {
-    properties_file::parse(KAFKAS_SAMPLE.as_bytes()).unwrap()
+    properties_file::parse(KAFKAS_SAMPLE.as_bytes()).expect("written above")
 }
 
 #[test]
@@ -83,5 +83,5 @@ fn the_zookeeper_sample_sets_what_kafkas_does() {
 #[test]
 fn the_documentation_page_is_current() {
     let page = std::fs::read_to_string(beside("../docs/configuration.md")).unwrap();
-    assert_eq!(page, config::docs::page(), "run: cargo run -p config --bin configuration-docs");
+    assert_eq!(page, config::docs::page(), "run: make docs");
 }

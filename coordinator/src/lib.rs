@@ -2,4 +2,5 @@
 //! Nothing here reads a clock, opens a socket or file, or waits; the shells in `broker` do all of that.
 
 pub mod controller;
+pub mod group;
 pub mod time;

@@ -47,6 +47,7 @@ fn java(version: &str, dir: &Path, log_level: &str) -> Result<Command> {
     let mut java = Command::new("java");
     java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.4lw.commands.whitelist=*"]);
     java.args(["-Dzookeeper.admin.enableServer=false", "-Dzookeeper.extendedTypesEnabled=true"]);
+    java.arg("-Dznode.container.checkIntervalMs=500");
     java.arg(format!("-Dlog4j.configuration=file:{}", log4j.display()));
     java.arg("-cp").arg(format!("{}/*", jars(version)?.display()));
     Ok(java)

@@ -47,6 +47,8 @@ pub struct Broker {
     pub log_dir: PathBuf,
     /// Properties of its own, over the cluster's.
     pub properties: BTreeMap<String, String>,
+    /// Words before its command line, such as [`crate::faults::SmallDisk::prefix`]; for our own brokers only.
+    pub prefix: Vec<String>,
     /// The process, while there is one.
     pub process: Option<Process>,
 }
@@ -120,7 +122,14 @@ impl ClusterBuilder {
             let id = i32::try_from(index)? + 1;
             let log_dir = cluster.path.join(format!("data-{id}"));
             let properties = self.properties.clone();
-            cluster.brokers.push(Broker { id, port: free_port()?, log_dir, properties, process: None });
+            cluster.brokers.push(Broker {
+                id,
+                port: free_port()?,
+                log_dir,
+                properties,
+                prefix: Vec::new(),
+                process: None,
+            });
             cluster.start_broker(id, *kind)?;
         }
         Ok(cluster)
@@ -229,8 +238,9 @@ impl Cluster {
         let process = match kind {
             BrokerKind::Apache => apache::broker(apache::KAFKA, &path, &name, &file, broker.port)?.process,
             BrokerKind::Ours => {
-                let mut command = Command::new(binary("broker")?);
-                command.arg(&file).env("LOG_DIR", path.join("logs"));
+                let mut words = broker.prefix.iter().map(Into::into).chain([binary("broker")?.into_os_string()]);
+                let mut command = Command::new(words.next().context("there is at least the program")?);
+                command.args(words).arg(&file).env("LOG_DIR", path.join("logs"));
                 let mut process = Process::start(&name, &mut command, &path.join(format!("{name}.log")))?;
                 process.wait_for_port(broker.port, START_DEADLINE)?;
                 process
@@ -314,8 +324,10 @@ pub fn our_tool_command(tool: &str) -> Result<Command> {
 /// When the build fails or gives no such program.
 pub fn binary(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
-    let profile_dir =
-        std::env::current_exe()?.ancestors().nth(2).context("tests run from target/<profile>/deps")?.to_owned();
+    let exe = std::env::current_exe()?;
+    let beside = exe.parent().context("a program lies in a folder")?;
+    // Tests lie in target/<profile>/deps, programs one up.
+    let profile_dir = if beside.ends_with("deps") { beside.parent().context("deps has a parent")? } else { beside };
     let build = || -> Result<()> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);

@@ -5,6 +5,8 @@ pub mod apache;
 pub mod cache;
 pub mod clients;
 pub mod cluster;
+pub mod faults;
+pub mod load;
 pub mod process;
 pub mod wait;
 

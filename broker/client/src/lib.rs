@@ -1,9 +1,14 @@
 //! A small Kafka client: connections, metadata, and calls to the right broker. Brokers use it to reach their peers, the
 //! command-line tools for everything. Speaks only the wire protocol; knows nothing of the server.
 
+pub mod assignor;
 pub mod cluster;
 pub mod connection;
+pub mod consumer;
 pub mod error;
+pub mod offsets;
+pub mod partitioner;
+pub mod producer;
 
 pub use cluster::{ClusterClient, Config};
 pub use connection::Connection;

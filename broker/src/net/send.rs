@@ -1,6 +1,9 @@
 //! What a connection has still to send, and the one function that sends slices of files.
-//! Bytes in memory go out gathered; records of a file are read into a buffer shared by the thread, behind the header
-//! bytes before them, and go out in one write. Nothing read is kept: a slow peer costs a second read, not memory.
+//! Bytes in memory go out gathered. Long slices of a file go from the page cache to the socket (`sendfile`), short
+//! ones are read into a buffer shared by the thread, together with the header bytes around them, and go out in one
+//! write. Nothing read is kept: a slow peer costs a second read, not memory.
+//!
+//! On a loopback `sendfile` took a third less processor time from 8 KiB up, and more below 4 KiB.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,14 +13,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use tokio::io::AsyncWrite;
+use rustix::net::SendFlags;
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use wire::{Piece, Rope};
 
 use super::{FileRange, Records, SendPiece};
 
-/// Bytes read from a file at once: fits the second-level cache, and most socket buffers.
-const CHUNK: usize = 128 << 10;
+/// File slices from here on go by `sendfile`.
+const SENDFILE_MIN: usize = 8 << 10;
+/// Bytes gathered for one write.
+const CHUNK: usize = 64 << 10;
 /// Header bytes up to here are copied in front of the records they announce.
 const GATHER_MAX: usize = 16 << 10;
 /// Slices per gathering write.
@@ -25,6 +31,16 @@ const SLICES_MAX: usize = 64;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// How bytes are sent.
+enum Way {
+    /// Gathered from memory, uncopied.
+    Memory,
+    /// Memory and short file slices, copied together.
+    Gathered,
+    /// From a file.
+    File(FileRange),
 }
 
 /// Frames on their way out, in order.
@@ -63,9 +79,10 @@ impl Output {
     /// Sends until nothing is left or the socket takes no more.
     pub fn poll_send(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
-            let sent = match self.leading_memory() {
-                Some(len) if len <= GATHER_MAX => ready!(self.poll_send_with_file(stream, cx))?,
-                _ => ready!(self.poll_send_memory(stream, cx))?,
+            let sent = match self.way() {
+                Way::Memory => ready!(self.poll_send_memory(stream, cx))?,
+                Way::Gathered => ready!(self.poll_send_gathered(stream, cx))?,
+                Way::File(range) => ready!(poll_send_file(&range, stream, cx))?,
             };
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -75,16 +92,20 @@ impl Output {
         Poll::Ready(Ok(()))
     }
 
-    /// Bytes in memory before the first file; `None` if there is no file.
-    fn leading_memory(&self) -> Option<usize> {
-        let mut len = 0;
+    /// How the next bytes are sent.
+    fn way(&self) -> Way {
+        let mut memory = 0;
         for piece in &self.pieces {
             match piece {
-                Piece::Bytes(bytes) => len += bytes.len(),
-                Piece::Payload(_) => return Some(len),
+                Piece::Bytes(bytes) | Piece::Payload(Records::Memory(bytes)) => memory += bytes.len(),
+                Piece::Payload(Records::File(range)) if memory == 0 && range.len >= SENDFILE_MIN => {
+                    return Way::File(range.clone());
+                }
+                Piece::Payload(Records::File(_)) if memory <= GATHER_MAX => return Way::Gathered,
+                Piece::Payload(Records::File(_)) => return Way::Memory,
             }
         }
-        None
+        Way::Memory
     }
 
     fn poll_send_memory(&self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -102,27 +123,30 @@ impl Output {
         }
     }
 
-    fn poll_send_with_file(&self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_send_gathered(&self, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         // Asked first, so that nothing is read for a socket that takes nothing.
         ready!(stream.poll_write_ready(cx))?;
         BUFFER.with_borrow_mut(|buffer| {
-            let filled = self.fill(buffer)?;
+            let (filled, more) = self.gather(buffer)?;
             let chunk = buffer.get(..filled).unwrap_or_default();
-            Pin::new(stream).poll_write(cx, chunk)
+            let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
+            poll_write_with(stream, cx, || Ok(rustix::net::send(stream, chunk, flags | SendFlags::NOSIGNAL)?))
         })
     }
 
-    /// Copies the next bytes to send into `buffer`, as many as fit.
-    fn fill(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Copies the next bytes to send into `buffer`, as many as fit, up to a slice that goes by `sendfile`. How many,
+    /// and whether such a slice follows at once.
+    fn gather(&self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
         let mut filled = 0;
         for piece in &self.pieces {
             let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break };
             filled += match piece {
                 Piece::Bytes(bytes) | Piece::Payload(Records::Memory(bytes)) => copy(bytes, room),
+                Piece::Payload(Records::File(range)) if range.len >= SENDFILE_MIN => return Ok((filled, true)),
                 Piece::Payload(Records::File(range)) => read(range, room)?,
             };
         }
-        Ok(filled)
+        Ok((filled, false))
     }
 
     fn consume(&mut self, mut sent: usize) {
@@ -147,6 +171,37 @@ impl Output {
     }
 }
 
+/// Sends from a file's pages.
+fn poll_send_file(range: &FileRange, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    poll_write_with(stream, cx, || {
+        let mut position = range.position;
+        match rustix::fs::sendfile(stream, &*range.file, Some(&mut position), range.len)? {
+            0 => Err(truncated()),
+            sent => Ok(sent),
+        }
+    })
+}
+
+/// Calls `write` whenever the socket may take bytes, until it does.
+fn poll_write_with(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    mut write: impl FnMut() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_io(Interest::WRITABLE, &mut write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => return Poll::Ready(written),
+        }
+    }
+}
+
+fn truncated() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the log was truncated while its records were being sent")
+}
+
 fn copy(bytes: &Bytes, room: &mut [u8]) -> usize {
     let len = bytes.len().min(room.len());
     let (to, _) = room.split_at_mut(len);
@@ -161,9 +216,7 @@ fn read(range: &FileRange, room: &mut [u8]) -> io::Result<usize> {
     let room = room.get_mut(..len).unwrap_or_default();
     match range.file.read_exact_at(room, range.position) {
         Ok(()) => Ok(len),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(io::Error::new(error.kind(), "the log was truncated while its records were being sent"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(truncated()),
         Err(error) => Err(error),
     }
 }

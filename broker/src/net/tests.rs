@@ -296,14 +296,50 @@ async fn records_are_sent_from_their_file() {
 }
 
 #[tokio::test]
+async fn pieces_of_every_size_arrive_in_order() {
+    let mut file = tempfile::tempfile().unwrap();
+    let content: Vec<u8> = (0..1u32 << 20).map(|i| (i % 251) as u8).collect();
+    file.write_all(&content).unwrap();
+    let file = Arc::new(file);
+    let mut pieces = Vec::new();
+    let mut expected = Vec::new();
+    for (index, len) in [1, 100, 8191, 8192, 70_000, 3, 20_000, 9, 200_000, 5].into_iter().enumerate() {
+        let position = index * 50_000;
+        let header = Bytes::from(vec![index as u8; len % 30_000]);
+        expected.extend_from_slice(&header);
+        expected.extend_from_slice(&content[position..position + len]);
+        pieces.push(Piece::Bytes(header));
+        let range = FileRange { file: Arc::clone(&file), position: position as u64, len };
+        pieces.push(Piece::Payload(Records::File(range)));
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut output = send::Output::default();
+    output.push_rope(Rope { pieces });
+    let sending = tokio::spawn(async move {
+        std::future::poll_fn(|cx| output.poll_send(&mut stream, cx)).await.unwrap();
+    });
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await.unwrap();
+    sending.await.unwrap();
+    assert!(received == expected);
+}
+
+#[tokio::test]
 async fn a_file_cut_short_meanwhile_closes_the_connection() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&[7; 4096]).unwrap();
-    let range = FileRange { file: Arc::new(file), position: 0, len: 4097 };
-    let server = serve(&settings(), TestHandler { file: Some(range), ..TestHandler::default() });
-    let mut client = server.connect().await;
-    client.write_all(&framed(&[FILE])).await.unwrap();
-    assert!(is_closed(&mut client).await);
+    let file = Arc::new(file);
+    for len in [4097, 100_000] {
+        let range = FileRange { file: Arc::clone(&file), position: 0, len };
+        let server = serve(&settings(), TestHandler { file: Some(range), ..TestHandler::default() });
+        let mut client = server.connect().await;
+        client.write_all(&framed(&[FILE])).await.unwrap();
+        let mut received = Vec::new();
+        let _ = client.read_to_end(&mut received).await;
+        assert!(received.len() < 4 + len);
+    }
 }
 
 #[tokio::test]

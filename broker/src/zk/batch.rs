@@ -2,7 +2,8 @@
 //! split below the packet bound and taken apart when one of its writes fails.
 //! One request per write, as Kafka sends them, would make a controller fail over ten times slower.
 
-use futures::{StreamExt as _, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use zk_schema::ZkVersion;
 use zookeeper_client::{Client, MultiReadResult};
 
@@ -48,9 +49,9 @@ pub enum Found {
 
 /// What a guarded write depends on: a node that still has a certain version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guard<'a> {
+pub struct Guard {
     /// The node.
-    pub path: &'a str,
+    pub path: &'static str,
     /// The version.
     pub version: ZkVersion,
 }
@@ -99,7 +100,9 @@ impl Zk {
         let in_flight = self.shared.settings.max_in_flight_requests.max(1);
         let chunks: Vec<&[Read]> = chunks(reads, READS_MAX, |read| read.path().len() + OP_OVERHEAD_BYTES);
         let mut found = Vec::with_capacity(reads.len());
-        let mut answers = stream::iter(chunks).map(|chunk| self.read_chunk(chunk)).buffered(in_flight);
+        // Boxed by type, since the compiler cannot name the lifetimes of a stream of closures.
+        let requests: Vec<BoxFuture<'_, _>> = chunks.into_iter().map(|chunk| self.read_chunk(chunk).boxed()).collect();
+        let mut answers = stream::iter(requests).buffered(in_flight);
         while let Some(answer) = answers.next().await {
             found.extend(answer?);
         }
@@ -118,8 +121,9 @@ impl Zk {
             }
         }
         let in_flight = self.shared.settings.max_in_flight_requests.max(1);
-        let answers = stream::iter(reads).map(|read| self.read_one(read)).buffered(in_flight);
-        answers.collect::<Vec<_>>().await.into_iter().collect()
+        let requests: Vec<BoxFuture<'_, _>> = reads.iter().map(|read| self.read_one(read).boxed()).collect();
+        let answers: Vec<Result<Found, Error>> = stream::iter(requests).buffered(in_flight).collect().await;
+        answers.into_iter().collect()
     }
 
     async fn read_one(&self, read: &Read) -> Result<Found, Error> {
@@ -136,7 +140,7 @@ impl Zk {
     /// [`Error::Fenced`] when the guard no longer holds; writes before it may have been done.
     pub async fn write_all(
         &self,
-        guard: Option<Guard<'_>>,
+        guard: Option<Guard>,
         writes: &[Write],
     ) -> Result<Vec<Result<ZkVersion, Error>>, Error> {
         let mut results = Vec::with_capacity(writes.len());
@@ -148,7 +152,7 @@ impl Zk {
 
     async fn write_chunk(
         &self,
-        guard: Option<Guard<'_>>,
+        guard: Option<Guard>,
         mut writes: &[Write],
         results: &mut Vec<Result<ZkVersion, Error>>,
     ) -> Result<(), Error> {
@@ -156,7 +160,9 @@ impl Zk {
         while !writes.is_empty() {
             if FAILURES_MAX <= failures {
                 let in_flight = self.shared.settings.max_in_flight_requests.max(1);
-                let mut answers = stream::iter(writes).map(|write| self.write_one(guard, write)).buffered(in_flight);
+                let requests: Vec<BoxFuture<'_, _>> =
+                    writes.iter().map(|write| self.write_one(guard, write).boxed()).collect();
+                let mut answers = stream::iter(requests).buffered(in_flight);
                 while let Some(answer) = answers.next().await {
                     results.push(answer?);
                 }
@@ -187,14 +193,14 @@ impl Zk {
         Ok(())
     }
 
-    async fn write_one(&self, guard: Option<Guard<'_>>, write: &Write) -> Result<Result<ZkVersion, Error>, Error> {
+    async fn write_one(&self, guard: Option<Guard>, write: &Write) -> Result<Result<ZkVersion, Error>, Error> {
         Ok(match self.write_together(guard, std::slice::from_ref(write)).await? {
             Together::Done(versions) => Ok(versions.first().copied().unwrap_or(ZkVersion(0))),
             Together::Refused { result, .. } => result,
         })
     }
 
-    async fn write_together(&self, guard: Option<Guard<'_>>, writes: &[Write]) -> Result<Together, Error> {
+    async fn write_together(&self, guard: Option<Guard>, writes: &[Write]) -> Result<Together, Error> {
         if writes.is_empty() {
             return Ok(Together::Done(Vec::new()));
         }
@@ -241,7 +247,7 @@ impl Zk {
     ///
     /// # Errors
     /// [`Error::Fenced`], or what the server said.
-    pub async fn delete_tree(&self, guard: Option<Guard<'_>>, path: &str) -> Result<(), Error> {
+    pub async fn delete_tree(&self, guard: Option<Guard>, path: &str) -> Result<(), Error> {
         let mut levels = vec![vec![path.to_owned()]];
         while let Some(level) = levels.last().filter(|level| !level.is_empty()) {
             let reads: Vec<Read> = level.iter().cloned().map(Read::Children).collect();

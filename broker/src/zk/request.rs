@@ -351,6 +351,8 @@ impl Lost for zookeeper_client::Error {
         match self {
             E::ConnectionLoss | E::SessionExpired | E::SessionMoved | E::ClientClosed | E::Timeout | E::NoHosts => true,
             E::AuthFailed | E::Throttled => true,
+            // What was in flight fails with whatever the socket said.
+            E::Custom(_) => true,
             // A request handed to a client whose task has ended.
             E::UnexpectedError(why) => why.starts_with("expect error state"),
             _ => false,

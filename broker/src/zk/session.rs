@@ -147,16 +147,15 @@ impl Zk {
         let (servers, chroot) = settings.split();
         let first = until_reached(&settings, servers).await?;
         let modern = super::request::is_modern(&first).await;
+        // An old server drops the connection when asked for what it does not know; then begin with a fresh one.
+        let first = if modern { first } else { until_reached(&settings, servers).await? };
         let client = match chroot {
             Some(chroot) => {
-                // A session of its own: the probe above may have cost its connection.
-                let maker = until_reached(&settings, servers).await?;
-                super::request::create_chroot(&maker, chroot, settings.set_acl).await?;
+                super::request::create_chroot(&first, chroot, settings.set_acl).await?;
                 until_reached(&settings, &settings.connect).await?
             }
-            None => until_reached(&settings, servers).await?,
+            None => first,
         };
-        drop(first);
         tracing::info!(session = %client.session_id(), modern, "Connected to ZooKeeper at {}", settings.connect);
         let status = Status { session: 1, session_id: client.session_id().0, connection: 1, state: State::Connected };
         let shared = Arc::new(Shared {

@@ -15,7 +15,6 @@ const TEXT: Shape = Text;
 const BYTES: Shape = Bytes;
 
 /// The fields of a request.
-#[expect(clippy::too_many_lines, reason = "one arm per API")]
 pub(crate) const fn request(api: ApiKey) -> &'static [Field] {
     match api {
         ApiKey::Produce => {

@@ -1,13 +1,7 @@
-//! Writes `docs/configuration.md`, or the file named, from the rows.
+//! Prints `docs/configuration.md` off the rows; `make docs` puts it in place.
 
-use std::path::PathBuf;
+use std::io::Write as _;
 
 fn main() -> std::io::Result<()> {
-    let path = std::env::args_os()
-        .nth(1)
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")), PathBuf::from);
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    std::fs::write(path, config::docs::page())
+    std::io::stdout().lock().write_all(config::docs::page().as_bytes())
 }

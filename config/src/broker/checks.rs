@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::BrokerConfig;
 use crate::error::Error;
 use crate::listeners;
+use crate::metadata_version::MetadataVersion;
 use crate::value::SecurityProtocol;
 
 const MIB: i64 = 1024 * 1024;
@@ -97,11 +98,14 @@ impl BrokerConfig {
             "log.cleaner.min.compaction.lag.ms must not exceed log.cleaner.max.compaction.lag.ms",
         )?;
         let ibp = self.ibp();
-        require(
-            ibp.ignores_message_format_version()
-                || ibp.highest_record_version() >= self.log_message_format_version.highest_record_version(),
-            "log.message.format.version can only be used when inter.broker.protocol.version is at least as new",
-        )
+        let format = self.log_message_format_version;
+        require_with(ibp.highest_record_version() >= format.highest_record_version(), || {
+            format!(
+                "log.message.format.version {format} can only be used when inter.broker.protocol.version is set to \
+                 version {} or higher; set log.message.format.version to the same version",
+                MetadataVersion::first_with_records(format.highest_record_version()).short_name()
+            )
+        })
     }
 
     fn check_replication(&self) -> Result<(), Error> {
@@ -122,7 +126,7 @@ impl BrokerConfig {
         require(
             self.offsets_commit_required_acks >= -1
                 && self.offsets_commit_required_acks <= self.offsets_topic_replication_factor,
-            "offsets.commit.required.acks must be greater or equal -1 and less or equal to \
+            "offsets.commit.required.acks must be greater or equal to -1 and less or equal to \
              offsets.topic.replication.factor",
         )
     }

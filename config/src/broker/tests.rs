@@ -76,7 +76,7 @@ fn a_wrong_value_is_named_with_its_property_and_what_would_be_right() {
     );
     assert_eq!(
         refusal(&[("compression.gzip.level", "0")]),
-        "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or -1"
+        "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"
     );
     assert_eq!(
         refusal(&[("auto.create.topics.enable", "yes")]),
@@ -210,6 +210,12 @@ fn a_listeners_own_value_wins_over_the_plain_one() {
     assert_eq!(config.for_listener("EXTERNAL").unwrap().ssl_keystore_location.as_deref(), Some("/external"));
     assert_eq!(config.for_listener("INTERNAL").unwrap().ssl_keystore_location.as_deref(), Some("/plain"));
     assert_eq!(config.listener_text("EXTERNAL", "SCRAM-SHA-256", "sasl.jaas.config"), Some("module required;"));
+}
+
+#[test]
+fn a_listener_cannot_say_which_listeners_there_are() {
+    let config = from(&[("listener.name.plaintext.listeners", "nonsense")]).unwrap();
+    assert_eq!(config.for_listener("PLAINTEXT").unwrap().listeners(), config.listeners());
 }
 
 #[test]

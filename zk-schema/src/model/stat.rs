@@ -1,6 +1,6 @@
 //! What a node's Stat says, and how long a node lives.
 //! Never counts or stamps anything itself; `tree.rs` does.
-//! Source: `Stat` in ZooKeeper's jute file; `EphemeralType` for the numbers in `ephemeralOwner`.
+//! Source: `Stat` in ZooKeeper's jute file; `EphemeralType` for the numbers that stand for lifetimes where they are kept.
 
 /// A ZooKeeper session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +46,7 @@ pub struct Stat {
     pub cversion: i32,
     /// How often its ACL was set.
     pub aversion: i32,
-    /// Owning session of an ephemeral node; a marked number for containers and TTL nodes; else 0.
+    /// Owning session of an ephemeral node; 0 for all others.
     pub ephemeral_owner: i64,
     /// Bytes of data.
     pub data_length: i32,
@@ -76,7 +76,15 @@ impl Lifetime {
     /// Longest time to live, in milliseconds: forty bits.
     pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 
-    /// The number that stands for it in `ephemeralOwner`.
+    /// The owner a Stat shows: that of an ephemeral node.
+    pub(super) fn shown_owner(self) -> i64 {
+        match self {
+            Lifetime::Ephemeral(session) => session.0,
+            Lifetime::Persistent | Lifetime::Container | Lifetime::Ttl(_) => 0,
+        }
+    }
+
+    /// The one number that stands for it where it is kept.
     pub fn owner(self) -> i64 {
         match self {
             Lifetime::Persistent => 0,
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lifetime_survives_its_way_through_ephemeral_owner() {
+    fn a_lifetime_survives_being_kept_as_a_number() {
         for lifetime in [
             Lifetime::Persistent,
             Lifetime::Container,

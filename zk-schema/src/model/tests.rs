@@ -313,3 +313,10 @@ fn a_session_is_taken_over_with_its_password_only() {
     assert_eq!(model.reattach(session, Password([7; 16]), 9_000, 5_000), Ok(()));
     assert_eq!((model.expired(13_999), model.expired(14_000)), (vec![], vec![session]));
 }
+
+#[test]
+fn a_new_server_has_zookeepers_own_nodes_and_nothing_else() {
+    let model = Model::new(1);
+    assert_eq!(model.children("/"), ["zookeeper".into()]);
+    assert_eq!(model.children("/zookeeper"), ["config".into(), "quota".into()]);
+}

@@ -54,7 +54,7 @@ impl Entry {
             // Creates and deletes together: every child ever made, less those still here, was deleted.
             cversion: node.creates.wrapping_mul(2).wrapping_sub(num_children),
             aversion: node.acl_version,
-            ephemeral_owner: node.lifetime.owner(),
+            ephemeral_owner: node.lifetime.shown_owner(),
             data_length: node.data.as_ref().map_or(0, |data| count(data.len())),
             num_children,
             pzxid: node.pzxid.0,
@@ -75,24 +75,22 @@ pub(super) struct Tree {
 impl Tree {
     /// The root and ZooKeeper's own nodes.
     pub fn new(open: &Arc<[Acl]>) -> Tree {
-        let mut tree = Tree::default();
-        for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"] {
-            let node = Node {
-                data: None,
-                acl: Arc::clone(open),
-                lifetime: Lifetime::Persistent,
-                czxid: Zxid(0),
-                mzxid: Zxid(0),
-                pzxid: Zxid(0),
-                ctime_ms: 0,
-                mtime_ms: 0,
-                version: 0,
-                acl_version: 0,
-                creates: 0,
-            };
-            tree.insert(path.into(), node);
-        }
-        tree
+        let node = Node {
+            data: None,
+            acl: Arc::clone(open),
+            lifetime: Lifetime::Persistent,
+            czxid: Zxid(0),
+            mzxid: Zxid(0),
+            pzxid: Zxid(0),
+            ctime_ms: 0,
+            mtime_ms: 0,
+            version: 0,
+            acl_version: 0,
+            creates: 0,
+        };
+        let nodes =
+            ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"].map(|path| (path.into(), node.clone()));
+        Tree::restore(nodes.into()).expect("every one of these has its parent among them")
     }
 
     /// A tree of these nodes, in any order. Returns the path of one without a parent.

@@ -1,0 +1,85 @@
+//! Committed offsets of a group, asked for in whichever form the coordinator understands.
+
+use std::collections::BTreeMap;
+
+use wire::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
+use wire::messages::{GroupId, OffsetFetchRequest, TopicName};
+
+use crate::connection::Connection;
+use crate::error::{Error, check};
+
+/// ListOffsets timestamp for the end.
+pub const LATEST: i64 = -1;
+/// ListOffsets timestamp for the log start offset.
+pub const EARLIEST: i64 = -2;
+
+type Partition = (String, i32);
+
+/// The offsets `group` has committed for these partitions (`None`: for all it has any). Partitions without are left out.
+///
+/// # Errors
+/// When the coordinator refuses, for the group or for one partition.
+pub async fn committed(
+    coordinator: &Connection,
+    group: &str,
+    partitions: Option<&[Partition]>,
+) -> Result<BTreeMap<Partition, i64>, Error> {
+    let version = coordinator.version_of::<OffsetFetchRequest>(i16::MAX)?;
+    let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in partitions.unwrap_or_default() {
+        by_topic.entry(topic).or_default().push(*partition);
+    }
+    let mut request = OffsetFetchRequest::default();
+    let mut found = BTreeMap::new();
+    let mut take = |topic: &str, partition: i32, offset: i64, code: i16| -> Result<(), Error> {
+        check(code, None, || format!("committed offset of {topic}-{partition} in group '{group}'"))?;
+        if offset >= 0 {
+            found.insert((topic.to_owned(), partition), offset);
+        }
+        Ok(())
+    };
+    if version >= 8 {
+        let mut wanted = OffsetFetchRequestGroup::default();
+        wanted.group_id = GroupId(wire::text(group));
+        wanted.member_epoch = -1;
+        wanted.topics = partitions.is_some().then(|| {
+            let topic = |(name, indexes)| {
+                let mut topic = OffsetFetchRequestTopics::default();
+                topic.name = TopicName(wire::text(name));
+                topic.partition_indexes = indexes;
+                topic
+            };
+            by_topic.into_iter().map(topic).collect()
+        });
+        request.groups = vec![wanted];
+        for answer in coordinator.call_at(version, &request).await?.groups {
+            check(answer.error_code, None, || format!("committed offsets of group '{group}'"))?;
+            for topic in &answer.topics {
+                for partition in &topic.partitions {
+                    take(&topic.name.0, partition.partition_index, partition.committed_offset, partition.error_code)?;
+                }
+            }
+        }
+    } else {
+        request.group_id = GroupId(wire::text(group));
+        request.topics = (partitions.is_some() || version < 2).then(|| {
+            let topic = |(name, indexes)| {
+                let mut topic = OffsetFetchRequestTopic::default();
+                topic.name = TopicName(wire::text(name));
+                topic.partition_indexes = indexes;
+                topic
+            };
+            by_topic.into_iter().map(topic).collect()
+        });
+        let response = coordinator.call_at(version, &request).await?;
+        check(response.error_code, None, || format!("committed offsets of group '{group}'"))?;
+        for topic in &response.topics {
+            for partition in &topic.partitions {
+                take(&topic.name.0, partition.partition_index, partition.committed_offset, partition.error_code)?;
+            }
+        }
+    }
+    Ok(found)
+}

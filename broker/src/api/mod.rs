@@ -1,0 +1,181 @@
+//! The table of APIs: decode, call the handler, encode. One row per API key; a handler is named here and nowhere else.
+//! A row is `plain` (`async fn handle(&Broker, &RequestContext, XRequest) -> XResponse`), `produce` or `fetch`.
+//! A row that says `unserved` is not advertised and closes the connection, as a key nobody knows would.
+//! Source: `KafkaApis.handle`, `RequestContext.parseRequest`.
+
+pub mod access;
+pub mod api_versions;
+mod context;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod errors;
+pub mod find_coordinator;
+pub mod metadata;
+pub mod missing_topics;
+pub mod sasl_handshake;
+mod throttle;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::messages::*;
+use wire::{ApiKey, DecodeError};
+
+pub use context::RequestContext;
+pub use throttle::Throttle;
+
+use crate::broker::Broker;
+use crate::net::{ConnectionContext, Handling, Reply, ReplyFuture, RequestHandler};
+
+/// Answers requests with what a [`Broker`] has.
+pub struct Table {
+    broker: Arc<Broker>,
+}
+
+impl Table {
+    /// A table over this broker.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>) -> Self {
+        Self { broker }
+    }
+}
+
+impl RequestHandler for Table {
+    fn handle<'a>(&'a self, connection: &'a ConnectionContext, frame: Bytes) -> Handling<'a> {
+        match start(&self.broker, connection, frame) {
+            Ok(handling) => handling,
+            Err(DecodeError::UnsupportedVersion { api: ApiKey::ApiVersions, header }) => {
+                Handling::Done(api_versions::unsupported_version(&header))
+            }
+            Err(error) => {
+                tracing::warn!(peer = %connection.peer_addr, listener = %connection.listener, %error, "closing connection");
+                Handling::Done(Reply::close(error.to_string()))
+            }
+        }
+    }
+}
+
+macro_rules! table {
+    ($($api:ident $(($request:ident))? => $kind:ident $($module:ident)?,)*) => {
+        /// Whether this broker answers the API: what ApiVersions advertises.
+        #[must_use]
+        pub const fn is_served(api: ApiKey) -> bool {
+            match api {
+                $(ApiKey::$api => table!(@served $kind),)*
+            }
+        }
+
+        fn start<'a>(
+            broker: &'a Broker,
+            connection: &'a ConnectionContext,
+            frame: Bytes,
+        ) -> Result<Handling<'a>, DecodeError> {
+            let (header, api, body) = wire::request::decode_header(frame)?;
+            let context = RequestContext::new(broker, connection, header, api);
+            Ok(match api {
+                $(ApiKey::$api => table!(@start $kind $(, $request)? $(, $module)?; broker, context, body),)*
+            })
+        }
+    };
+    (@served unserved) => { false };
+    (@served $kind:ident) => { true };
+    (@start unserved; $broker:ident, $context:ident, $body:ident) => {{
+        let _ = $broker;
+        return Err(DecodeError::UnknownApiKey($context.api.key()));
+    }};
+    // Produce: later requests may start while it waits for replicas, and acks=0 wants no answer.
+    (@start produce, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
+        let request: $request = wire::decode_body($body, $context.version())?;
+        let is_answered = request.acks != 0;
+        // A transaction may have to be verified first, after which records must still be appended in order.
+        let overlaps = request.transactional_id.is_none();
+        let reply: ReplyFuture<'a> = Box::pin(async move {
+            let response = $module::handle($broker, &$context, request).await;
+            if is_answered { $context.answer(response) } else { $context.answer_nothing(&response) }
+        });
+        if overlaps { Handling::Overlapping(reply) } else { Handling::Alone(reply) }
+    }};
+    // Fetch: its records stay in their files.
+    (@start fetch, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
+        let request: $request = wire::decode_body($body, $context.version())?;
+        Handling::Alone(Box::pin(async move {
+            let response = $module::handle($broker, &$context, request).await;
+            $context.answer_fetch(response)
+        }))
+    }};
+    (@start plain, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
+        let request: $request = wire::decode_body($body, $context.version())?;
+        Handling::Alone(Box::pin(async move {
+            let response = $module::handle($broker, &$context, request).await;
+            $context.answer(response)
+        }))
+    }};
+}
+
+table! {
+    Produce => unserved,
+    Fetch => unserved,
+    ListOffsets => unserved,
+    Metadata(MetadataRequest) => plain metadata,
+    LeaderAndIsr => unserved,
+    StopReplica => unserved,
+    UpdateMetadata => unserved,
+    ControlledShutdown => unserved,
+    OffsetCommit => unserved,
+    OffsetFetch => unserved,
+    FindCoordinator(FindCoordinatorRequest) => plain find_coordinator,
+    JoinGroup => unserved,
+    Heartbeat => unserved,
+    LeaveGroup => unserved,
+    SyncGroup => unserved,
+    DescribeGroups => unserved,
+    ListGroups => unserved,
+    SaslHandshake(SaslHandshakeRequest) => plain sasl_handshake,
+    ApiVersions(ApiVersionsRequest) => plain api_versions,
+    CreateTopics => unserved,
+    DeleteTopics => unserved,
+    DeleteRecords => unserved,
+    InitProducerId => unserved,
+    OffsetForLeaderEpoch => unserved,
+    AddPartitionsToTxn => unserved,
+    AddOffsetsToTxn => unserved,
+    EndTxn => unserved,
+    WriteTxnMarkers => unserved,
+    TxnOffsetCommit => unserved,
+    DescribeAcls => unserved,
+    CreateAcls => unserved,
+    DeleteAcls => unserved,
+    DescribeConfigs(DescribeConfigsRequest) => plain describe_configs,
+    AlterConfigs => unserved,
+    AlterReplicaLogDirs => unserved,
+    DescribeLogDirs => unserved,
+    SaslAuthenticate => unserved,
+    CreatePartitions => unserved,
+    CreateDelegationToken => unserved,
+    RenewDelegationToken => unserved,
+    ExpireDelegationToken => unserved,
+    DescribeDelegationToken => unserved,
+    DeleteGroups => unserved,
+    ElectLeaders => unserved,
+    IncrementalAlterConfigs => unserved,
+    AlterPartitionReassignments => unserved,
+    ListPartitionReassignments => unserved,
+    OffsetDelete => unserved,
+    DescribeClientQuotas => unserved,
+    AlterClientQuotas => unserved,
+    DescribeUserScramCredentials => unserved,
+    AlterUserScramCredentials => unserved,
+    AlterPartition => unserved,
+    UpdateFeatures => unserved,
+    Envelope => unserved,
+    DescribeCluster(DescribeClusterRequest) => plain describe_cluster,
+    DescribeProducers => unserved,
+    DescribeTransactions => unserved,
+    ListTransactions => unserved,
+    AllocateProducerIds => unserved,
+    ConsumerGroupHeartbeat => unserved,
+    ConsumerGroupDescribe => unserved,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! One shell per decider: it feeds in what happened, carries out what is asked for, and reports how that went.
+//! Decides nothing itself.
+
+pub mod controller;

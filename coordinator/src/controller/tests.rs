@@ -1,0 +1,1 @@
+//! Facts about the controller, told by events and effects.
