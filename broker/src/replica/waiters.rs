@@ -159,9 +159,16 @@ impl Waiters {
         })
     }
 
-    fn is_anyone_waiting(&self) -> bool {
+    /// Whether nobody waits, seen after everything this thread did before: what it moved is seen by those who come
+    /// later.
+    #[must_use]
+    pub fn is_empty_now(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.count.load(Ordering::Relaxed) != 0
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    fn is_anyone_waiting(&self) -> bool {
+        !self.is_empty_now()
     }
 
     /// The log end moved to `end`, by so many bytes.
