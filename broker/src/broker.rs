@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use config::BrokerConfig;
 use wire::ErrorCode;
-use zk_schema::types::{BrokerId, TopicName};
+use zk_schema::types::{BrokerId, ProducerEpoch, ProducerId, TopicName, TopicPartition};
 
+use crate::clock::Clock;
 use crate::metadata;
+use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
 use crate::zk::Zk;
 
 /// The parts of a running broker.
@@ -22,6 +24,14 @@ pub struct Broker {
     pub zk: Option<Arc<Zk>>,
     /// What the controller has told of the cluster.
     pub metadata: Arc<metadata::Cache>,
+    /// The partitions hosted here; `None` only in tests that need none.
+    pub replicas: Option<Arc<ReplicaManager>>,
+    /// Fetch sessions of clients and followers.
+    pub fetch_sessions: FetchSessions,
+    /// Asks coordinators whether a transaction is open; without one, transactions are taken at their word.
+    pub transaction_verifier: Option<Arc<dyn VerifyTransaction>>,
+    /// The one clock.
+    pub clock: Arc<Clock>,
     /// Creates topics a client asked for that do not exist; `None` until ZooKeeper is connected.
     pub auto_topics: Option<Arc<dyn CreateMissingTopic>>,
     config: RwLock<Arc<BrokerConfig>>,
@@ -52,17 +62,52 @@ pub trait CreateMissingTopic: Send + Sync {
     fn create(&self, topic: MissingTopic) -> BoxFuture<'_, Result<(), ErrorCode>>;
 }
 
+/// A transaction whose first records have come to some partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionToVerify {
+    /// Its id.
+    pub transactional_id: String,
+    /// Its producer.
+    pub producer_id: ProducerId,
+    /// The producer's epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// Where the records are to go.
+    pub partitions: Vec<TopicPartition>,
+}
+
+/// Asks a transaction's coordinator whether partitions belong to it (KIP-890).
+pub trait VerifyTransaction: Send + Sync {
+    /// One code for each partition, in their order. A coordinator too old to be asked verifies everything.
+    fn verify(&self, transaction: TransactionToVerify) -> BoxFuture<'_, Vec<ErrorCode>>;
+}
+
 impl Broker {
     /// A broker with an empty metadata cache.
     #[must_use]
     pub fn new(broker_id: BrokerId, cluster_id: String, config: BrokerConfig) -> Self {
+        let session_slots = usize::try_from(config.max_incremental_fetch_session_cache_slots).unwrap_or(0);
         Self {
             broker_id,
             cluster_id,
             zk: None,
             metadata: Arc::default(),
+            replicas: None,
+            fetch_sessions: FetchSessions::new(session_slots),
+            transaction_verifier: None,
+            clock: Arc::default(),
             auto_topics: None,
             config: RwLock::new(Arc::new(config)),
+        }
+    }
+
+    /// A partition hosted here.
+    ///
+    /// # Errors
+    /// As [`ReplicaManager::partition`].
+    pub fn partition(&self, topic: &str, partition: i32) -> Result<Arc<Partition>, replica::Error> {
+        match &self.replicas {
+            Some(replicas) => replicas.partition(topic, partition),
+            None => Err(replica::Error::NotLeaderOrFollower(TopicPartition::new(topic, partition))),
         }
     }
 

@@ -12,6 +12,8 @@ pub mod metadata;
 
 pub mod replica;
 
+pub mod purgatory;
+
 pub mod shell;
 
 pub mod broker;

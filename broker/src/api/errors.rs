@@ -30,3 +30,105 @@ impl KafkaError for crate::zk::Error {
         }
     }
 }
+
+impl KafkaError for crate::replica::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotLeaderOrFollower(_) | Self::NotAReplica { named_epoch: false, .. } => {
+                ErrorCode::NotLeaderOrFollower
+            }
+            Self::UnknownTopicOrPartition(_) => ErrorCode::UnknownTopicOrPartition,
+            Self::Offline(_) | Self::Storage(_) => ErrorCode::KafkaStorageError,
+            Self::FencedLeaderEpoch { .. } => ErrorCode::FencedLeaderEpoch,
+            Self::UnknownLeaderEpoch { .. } | Self::NotAReplica { named_epoch: true, .. } => {
+                ErrorCode::UnknownLeaderEpoch
+            }
+            Self::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+            Self::NotEnoughReplicasAfterAppend(_) => ErrorCode::NotEnoughReplicasAfterAppend,
+            Self::TimedOut(_) => ErrorCode::RequestTimedOut,
+            Self::InconsistentTopicId(_) => ErrorCode::InconsistentTopicId,
+            Self::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            Self::OffsetNotAvailable(_) => ErrorCode::OffsetNotAvailable,
+            Self::PolicyViolation(_) => ErrorCode::PolicyViolation,
+            Self::Append(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::Log(error) => error.code(),
+            Self::Refused { code, .. } => *code,
+        }
+    }
+}
+
+impl KafkaError for partition_log::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(_) | Self::MayBeOffline(_) | Self::NoLogDir(_) | Self::AllLogDirsFailed => {
+                ErrorCode::KafkaStorageError
+            }
+            Self::Read(error) => error.code(),
+            Self::InconsistentTopicId { .. } => ErrorCode::InconsistentTopicId,
+            Self::LogStartAboveHighWatermark { .. } => ErrorCode::OffsetOutOfRange,
+            Self::Locked(_) | Self::UnknownDirectory(_) | Self::DuplicateLog { .. } => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for partition_log::ReadError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(_) => ErrorCode::KafkaStorageError,
+            Self::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            Self::Corrupt { .. } => ErrorCode::CorruptMessage,
+        }
+    }
+}
+
+impl KafkaError for partition_log::AppendError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(_) => ErrorCode::KafkaStorageError,
+            Self::Closed(_) => ErrorCode::NotLeaderOrFollower,
+            Self::Record { source, .. } => source.code(),
+            Self::Invalid { source, .. } => source.code(),
+            Self::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
+            Self::Producer(error) => error.code(),
+            Self::OffsetsOutOfOrder { .. } | Self::UnexpectedAppendOffset { .. } => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for partition_log::ProducerError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Self::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
+            Self::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        }
+    }
+}
+
+impl KafkaError for record::Error {
+    fn code(&self) -> ErrorCode {
+        match self.kind() {
+            record::ErrorKind::CorruptMessage => ErrorCode::CorruptMessage,
+            record::ErrorKind::InvalidRecord => ErrorCode::InvalidRecord,
+            record::ErrorKind::UnsupportedCompressionType => ErrorCode::UnsupportedCompressionType,
+            record::ErrorKind::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for record::validate::Error {
+    fn code(&self) -> ErrorCode {
+        use record::validate::ErrorKind;
+        match self.kind() {
+            ErrorKind::CorruptMessage => ErrorCode::CorruptMessage,
+            ErrorKind::MessageTooLarge => ErrorCode::MessageTooLarge,
+            ErrorKind::InvalidTimestamp => ErrorCode::InvalidTimestamp,
+            ErrorKind::UnsupportedForMessageFormat => ErrorCode::UnsupportedForMessageFormat,
+            ErrorKind::UnsupportedCompressionType => ErrorCode::UnsupportedCompressionType,
+            ErrorKind::InvalidRecord => ErrorCode::InvalidRecord,
+            ErrorKind::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}

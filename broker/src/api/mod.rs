@@ -6,12 +6,18 @@
 pub mod access;
 pub mod api_versions;
 mod context;
+mod current_leader;
+pub mod delete_records;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod errors;
+pub mod fetch;
 pub mod find_coordinator;
+pub mod list_offsets;
 pub mod metadata;
 pub mod missing_topics;
+pub mod offset_for_leader_epoch;
+pub mod produce;
 pub mod sasl_handshake;
 mod throttle;
 
@@ -113,9 +119,9 @@ macro_rules! table {
 }
 
 table! {
-    Produce => unserved,
-    Fetch => unserved,
-    ListOffsets => unserved,
+    Produce(ProduceRequest) => produce produce,
+    Fetch(FetchRequest) => fetch fetch,
+    ListOffsets(ListOffsetsRequest) => plain list_offsets,
     Metadata(MetadataRequest) => plain metadata,
     LeaderAndIsr => unserved,
     StopReplica => unserved,
@@ -134,9 +140,9 @@ table! {
     ApiVersions(ApiVersionsRequest) => plain api_versions,
     CreateTopics => unserved,
     DeleteTopics => unserved,
-    DeleteRecords => unserved,
+    DeleteRecords(DeleteRecordsRequest) => plain delete_records,
     InitProducerId => unserved,
-    OffsetForLeaderEpoch => unserved,
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) => plain offset_for_leader_epoch,
     AddPartitionsToTxn => unserved,
     AddOffsetsToTxn => unserved,
     EndTxn => unserved,

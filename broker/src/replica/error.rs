@@ -63,6 +63,12 @@ pub enum Error {
     /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND`.
     #[error("{0}: fewer replicas are in sync than needed, but the records are appended")]
     NotEnoughReplicasAfterAppend(TopicPartition),
+    /// `REQUEST_TIMED_OUT`.
+    #[error("{0}: not done within the time given")]
+    TimedOut(TopicPartition),
+    /// `INCONSISTENT_TOPIC_ID`.
+    #[error("{0}: the topic id is not that of the log")]
+    InconsistentTopicId(TopicPartition),
     /// `OFFSET_OUT_OF_RANGE`.
     #[error("{partition}: offset {offset}: {why}")]
     OffsetOutOfRange {

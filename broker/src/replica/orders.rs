@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use zk_schema::types::{
-    BrokerId, ControllerEpoch, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicPartition,
-};
+use zk_schema::types::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicPartition};
 
 /// "Lead this partition", or "follow that leader".
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,13 +6,12 @@ mod leader;
 mod read;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use config::TopicConfig;
 use partition_log::Log;
-use zk_schema::types::{
-    BrokerId, ControllerEpoch, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicPartition,
-};
+use zk_schema::types::{BrokerId, ControllerEpoch, LeaderEpoch, Offset, PartitionEpoch, TopicId, TopicPartition};
 
 pub use leader::{Acks, Appended, Deleted};
 pub use read::{EpochEnd, OffsetQuery, PartitionRead, ReadRequest, Reader};
@@ -40,6 +39,8 @@ pub struct Partition {
     id: TopicPartition,
     shared: Arc<Shared>,
     state: RwLock<State>,
+    /// Grows with every change of role, so that one who looked before can tell.
+    generation: AtomicU64,
     topic_config: RwLock<Arc<TopicConfig>>,
     waiters: Arc<Waiters>,
 }
@@ -113,7 +114,7 @@ impl Partition {
             is_reassigning: false,
         };
         let (state, topic_config) = (RwLock::new(state), RwLock::new(topic_config));
-        Self { id, shared, state, topic_config, waiters: Arc::default() }
+        Self { id, shared, state, generation: AtomicU64::new(0), topic_config, waiters: Arc::default() }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -262,6 +263,7 @@ impl Partition {
     }
 
     fn adopt(&self, state: &mut State, order: &PartitionOrder, log: Arc<Log>) {
+        self.generation.fetch_add(1, Ordering::Release);
         state.log = Some(log);
         state.leader = order.leader;
         state.leader_epoch = order.leader_epoch;
@@ -284,6 +286,7 @@ impl Partition {
             state.role = Role::Idle;
             state.log = None;
             state.leader = BrokerId::NONE;
+            self.generation.fetch_add(1, Ordering::Release);
         }
         self.waiters.wake_all();
     }

@@ -61,9 +61,7 @@ pub struct Deleted {
 }
 
 impl Leader {
-    pub(super) fn followers(
-        &self,
-    ) -> MutexGuard<'_, std::collections::BTreeMap<BrokerId, RemoteReplica>> {
+    pub(super) fn followers(&self) -> MutexGuard<'_, std::collections::BTreeMap<BrokerId, RemoteReplica>> {
         self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

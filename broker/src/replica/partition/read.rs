@@ -3,6 +3,7 @@
 //! Source: `Partition.fetchRecords`, `readRecords`, `fetchOffsetForTimestamp`, `lastOffsetForLeaderEpoch` in Kafka 3.9.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use partition_log::disk::FileSlice;
@@ -70,6 +71,8 @@ pub struct ReadRequest {
     pub log_start_offset: Offset,
     /// Now, in milliseconds.
     pub now_ms: i64,
+    /// The same request has read before: what it says of its follower is known already.
+    pub is_again: bool,
 }
 
 /// What was found.
@@ -91,6 +94,19 @@ pub struct PartitionRead {
     pub log_end_offset: Offset,
     /// The log read, for aborted transactions.
     pub log: Arc<Log>,
+    generation: u64,
+}
+
+impl PartitionRead {
+    /// Up to where the reader could have read.
+    #[must_use]
+    pub fn bound(&self, bound: Bound) -> Offset {
+        match bound {
+            Bound::LogEnd => self.log_end_offset,
+            Bound::HighWatermark => self.high_watermark,
+            Bound::LastStable => self.last_stable_offset,
+        }
+    }
 }
 
 /// Where an epoch ends.
@@ -131,7 +147,7 @@ impl Partition {
             self.read_log(log, request)?
         };
         let proposal = match request.reader {
-            Reader::Follower(broker) if read.diverging.is_none() => {
+            Reader::Follower(broker) if read.diverging.is_none() && !request.is_again => {
                 let fetch = FollowerFetch {
                     offset: request.fetch_offset,
                     log_start_offset: request.log_start_offset,
@@ -168,22 +184,32 @@ impl Partition {
             log_start_offset: offsets.log_start_offset,
             log_end_offset: offsets.log_end_offset,
             log: Arc::clone(log),
+            generation: self.generation.load(Ordering::Acquire),
         };
         if let Some(last_fetched_epoch) = request.last_fetched_epoch {
-            answer.diverging = self.divergence(log, request.fetch_offset, last_fetched_epoch, answer.log_start_offset)?;
+            answer.diverging =
+                self.divergence(log, request.fetch_offset, last_fetched_epoch, answer.log_start_offset)?;
             if answer.diverging.is_some() {
                 return Ok(answer);
             }
         }
-        let upper_bound = match request.reader.bound() {
-            Bound::LogEnd => offsets.log_end_offset,
-            Bound::HighWatermark => offsets.high_watermark,
-            Bound::LastStable => offsets.last_stable_offset,
-        };
+        let upper_bound = answer.bound(request.reader.bound());
         let read = log.read(request.fetch_offset, request.max_bytes, request.min_one_batch, upper_bound)?;
         answer.slice = read.slice;
         answer.end_offset = read.end_offset;
         Ok(answer)
+    }
+
+    /// Whether something has happened since `read` that its reader, who goes up to `bound`, waits for.
+    #[must_use]
+    pub fn has_news(&self, read: &PartitionRead, bound: Bound) -> bool {
+        let offsets = read.log.offsets();
+        let end = match bound {
+            Bound::LogEnd => offsets.log_end_offset,
+            Bound::HighWatermark => offsets.high_watermark,
+            Bound::LastStable => offsets.last_stable_offset,
+        };
+        read.bound(bound) < end || self.generation.load(Ordering::Acquire) != read.generation
     }
 
     fn divergence(

@@ -30,7 +30,9 @@ enum Verdict {
     Lead(Arc<Partition>, PartitionOrder),
     Follow(Arc<Partition>, PartitionOrder),
     /// Only the topic id changes; whether a fetcher must hear of it.
-    TopicId { for_follower: bool },
+    TopicId {
+        for_follower: bool,
+    },
     Refuse(ErrorCode),
 }
 
@@ -272,7 +274,9 @@ impl ReplicaManager {
         let mut answers = Vec::new();
         let (accepted, refused): (Vec<_>, Vec<_>) =
             orders.into_iter().map(|order| (self.judge_stop(&order), order)).partition(|(verdict, _)| verdict.is_ok());
-        answers.extend(refused.into_iter().map(|(verdict, order)| (order.partition, verdict.err().unwrap_or(ErrorCode::None))));
+        answers.extend(
+            refused.into_iter().map(|(verdict, order)| (order.partition, verdict.err().unwrap_or(ErrorCode::None))),
+        );
         if let Some(fetchers) = self.fetchers.get() {
             let ids: Vec<_> = accepted.iter().map(|(_, order)| order.partition.clone()).collect();
             fetchers.stop(&ids);
