@@ -31,7 +31,7 @@ pub use context::RequestContext;
 pub use throttle::Throttle;
 
 use crate::broker::Broker;
-use crate::net::{ConnectionContext, Handling, Reply, ReplyFuture, RequestHandler};
+use crate::net::{ConnectionContext, Handling, Reply, RequestHandler};
 
 /// Answers requests with what a [`Broker`] has.
 pub struct Table {
@@ -95,7 +95,7 @@ macro_rules! table {
         let is_answered = request.acks != 0;
         // A transaction may have to be verified first, after which records must still be appended in order.
         let overlaps = request.transactional_id.is_none();
-        let reply: ReplyFuture<'a> = Box::pin(async move {
+        let reply: crate::net::ReplyFuture<'a> = Box::pin(async move {
             let response = $module::handle($broker, &$context, request).await;
             if is_answered { $context.answer(response) } else { $context.answer_nothing(&response) }
         });
