@@ -51,7 +51,11 @@ impl Deletions {
     /// Deletes what is due. A failure takes the log directory out of use and is returned last.
     pub(crate) fn run(&self, now_ms: i64) -> Result<(), StorageError> {
         let due = self.take_due(now_ms);
-        due.iter().fold(Ok(()), |result, scheduled| result.and(scheduled.delete()))
+        let mut result = Ok(());
+        for scheduled in due {
+            result = result.and(scheduled.delete());
+        }
+        result
     }
 
     fn take_due(&self, now_ms: i64) -> Vec<Scheduled> {

@@ -345,7 +345,11 @@ impl LogManager {
     }
 
     fn each_live_dir(&self, work: impl Fn(&Dir) -> Result<(), StorageError>) -> Result<(), StorageError> {
-        self.live_dirs().fold(Ok(()), |result, dir| result.and(work(dir)))
+        let mut result = Ok(());
+        for dir in self.live_dirs() {
+            result = result.and(work(dir));
+        }
+        result
     }
 
     /// Takes old segments of all logs out of use. Every five minutes. Gives how many; a log that cannot be looked at is

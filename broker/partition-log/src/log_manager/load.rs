@@ -118,7 +118,7 @@ impl Job<'_> {
             }
             self.load_one(partition, path.clone(), topic_config);
             let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-            if !self.was_clean || done % 1000 == 0 || done == self.found.len() {
+            if !self.was_clean || done.is_multiple_of(1000) || done == self.found.len() {
                 tracing::info!(dir = %self.dir.log_dir.path().display(), done, of = self.found.len(), "loaded logs");
             }
         }
