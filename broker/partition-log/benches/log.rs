@@ -26,7 +26,10 @@ fn records(bytes: usize) -> Bytes {
 
 fn manager(dir: &Path) -> (LogManager, LogConfig) {
     let broker = BrokerConfig::for_tests();
-    let overrides = Texts::from([("segment.bytes".to_owned(), "268435456".to_owned()), ("retention.bytes".to_owned(), "600000000".to_owned())]);
+    let overrides = Texts::from([
+        ("segment.bytes".to_owned(), "268435456".to_owned()),
+        ("retention.bytes".to_owned(), "600000000".to_owned()),
+    ]);
     let config = LogConfig::from(&TopicConfig::resolve(&broker, &overrides).unwrap());
     let mut settings = LogManagerConfig::from_broker(&broker, NOW);
     settings.log_dirs = vec![dir.to_owned()];
