@@ -12,6 +12,7 @@ use zk_schema::types::{BrokerId, ProducerEpoch, ProducerId, TopicName, TopicPart
 use crate::clock::Clock;
 use crate::metadata;
 use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
+use crate::shell::controller;
 use crate::zk::Zk;
 
 /// The parts of a running broker.
@@ -34,7 +35,13 @@ pub struct Broker {
     pub clock: Arc<Clock>,
     /// Creates topics a client asked for that do not exist; `None` until ZooKeeper is connected.
     pub auto_topics: Option<Arc<dyn CreateMissingTopic>>,
-    config: RwLock<Arc<BrokerConfig>>,
+    /// Refuses orders of replaced controllers and for earlier registrations.
+    pub fencing: Arc<metadata::Fencing>,
+    /// Config overrides of topics.
+    pub topic_configs: Arc<metadata::TopicConfigs>,
+    /// The controller's shell; `None` only in tests that need none.
+    pub controller: Option<Arc<controller::Handle>>,
+    config: Arc<RwLock<Arc<BrokerConfig>>>,
 }
 
 /// A future that may be sent between threads.
@@ -96,7 +103,10 @@ impl Broker {
             transaction_verifier: None,
             clock: Arc::default(),
             auto_topics: None,
-            config: RwLock::new(Arc::new(config)),
+            fencing: Arc::default(),
+            topic_configs: Arc::default(),
+            controller: None,
+            config: Arc::new(RwLock::new(Arc::new(config))),
         }
     }
 
@@ -115,6 +125,12 @@ impl Broker {
     #[must_use]
     pub fn config(&self) -> Arc<BrokerConfig> {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells the configuration as it is when asked, to parts that cannot hold on to the broker.
+    pub fn config_source(&self) -> impl Fn() -> Arc<BrokerConfig> + Send + Sync + use<> {
+        let config = Arc::clone(&self.config);
+        move || Arc::clone(&config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the configuration: a dynamic value changed.

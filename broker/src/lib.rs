@@ -19,3 +19,5 @@ pub mod shell;
 pub mod broker;
 
 pub mod api;
+
+pub mod server;

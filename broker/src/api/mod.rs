@@ -6,6 +6,7 @@
 pub mod access;
 pub mod api_versions;
 mod context;
+mod control;
 mod current_leader;
 pub mod delete_records;
 pub mod describe_cluster;
@@ -13,13 +14,16 @@ pub mod describe_configs;
 pub mod errors;
 pub mod fetch;
 pub mod find_coordinator;
+pub mod leader_and_isr;
 pub mod list_offsets;
 pub mod metadata;
 pub mod missing_topics;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sasl_handshake;
+pub mod stop_replica;
 mod throttle;
+pub mod update_metadata;
 
 use std::sync::Arc;
 
@@ -123,9 +127,9 @@ table! {
     Fetch(FetchRequest) => fetch fetch,
     ListOffsets(ListOffsetsRequest) => plain list_offsets,
     Metadata(MetadataRequest) => plain metadata,
-    LeaderAndIsr => unserved,
-    StopReplica => unserved,
-    UpdateMetadata => unserved,
+    LeaderAndIsr(LeaderAndIsrRequest) => plain leader_and_isr,
+    StopReplica(StopReplicaRequest) => plain stop_replica,
+    UpdateMetadata(UpdateMetadataRequest) => plain update_metadata,
     ControlledShutdown => unserved,
     OffsetCommit => unserved,
     OffsetFetch => unserved,

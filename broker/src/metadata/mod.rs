@@ -2,7 +2,9 @@
 //! Written only by UpdateMetadata, swapped whole; readers take a snapshot once per operation and see one moment.
 //! Source: `ZkMetadataCache`.
 
+mod fencing;
 mod snapshot;
+mod topic_configs;
 mod update;
 
 use std::sync::Arc;
@@ -12,7 +14,9 @@ use tokio::sync::watch;
 use wire::messages::UpdateMetadataRequest;
 use zk_schema::types::TopicPartition;
 
+pub use fencing::Fencing;
 pub use snapshot::{Broker, Endpoint, Partition, Snapshot, Topic};
+pub use topic_configs::TopicConfigs;
 
 /// The current [`Snapshot`], and a way to wait for a later one.
 #[derive(Debug)]

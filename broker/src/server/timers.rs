@@ -1,0 +1,99 @@
+//! Work that comes round: checkpoints, retention, flushing, deletion. Each job runs on a disk thread and never beside
+//! itself. Source: contract 3.13; `LogManager.startupWithConfigOverrides`, `ReplicaManager.startHighWatermarkCheckPointThread`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::BrokerConfig;
+use partition_log::{LogManager, StorageError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// Kafka waits this long after start before the first of the slow jobs.
+const INITIAL_DELAY: Duration = Duration::from_secs(30);
+/// How often files whose deletion is due are looked for.
+const DELETION_PERIOD: Duration = Duration::from_secs(1);
+
+/// The jobs of a broker; they end when the token is cancelled.
+pub(super) fn start(
+    config: &BrokerConfig,
+    logs: &Arc<LogManager>,
+    clock: &Arc<Clock>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let mut jobs = Jobs { tasks: JoinSet::new(), logs: Arc::clone(logs), stop: stop.clone() };
+    let now = |clock: &Arc<Clock>| {
+        let clock = Arc::clone(clock);
+        move || clock.now_ms()
+    };
+    let high_watermarks = ms(config.replica_high_watermark_checkpoint_interval_ms);
+    jobs.every("checkpoint of high watermarks", high_watermarks, high_watermarks, |logs| {
+        logs.checkpoint_high_watermarks()
+    });
+    let recovery = ms(i64::from(config.log_flush_offset_checkpoint_interval_ms));
+    jobs.every("checkpoint of recovery points", INITIAL_DELAY, recovery, |logs| logs.checkpoint_recovery_points());
+    let start_offsets = ms(i64::from(config.log_flush_start_offset_checkpoint_interval_ms));
+    jobs.every("checkpoint of log start offsets", INITIAL_DELAY, start_offsets, |logs| {
+        logs.checkpoint_log_start_offsets()
+    });
+    let now_ms = now(clock);
+    jobs.every("retention", INITIAL_DELAY, ms(config.log_retention_check_interval_ms), move |logs| {
+        logs.run_retention(now_ms());
+        Ok(())
+    });
+    let now_ms = now(clock);
+    let flush = ms(config.log_flush_scheduler_interval_ms).min(Duration::from_secs(3600));
+    jobs.every("flush", INITIAL_DELAY.min(flush), flush.min(Duration::from_secs(5)), move |logs| {
+        logs.flush_due(now_ms());
+        Ok(())
+    });
+    let now_ms = now(clock);
+    jobs.every("deletion", DELETION_PERIOD, DELETION_PERIOD, move |logs| logs.delete_scheduled(now_ms()));
+    let now_ms = now(clock);
+    let producers = ms(i64::from(config.producer_id_expiration_check_interval_ms));
+    jobs.every("expiry of producers", producers, producers, move |logs| {
+        logs.remove_expired_producers(now_ms());
+        Ok(())
+    });
+    jobs.tasks
+}
+
+struct Jobs {
+    tasks: JoinSet<()>,
+    logs: Arc<LogManager>,
+    stop: CancellationToken,
+}
+
+impl Jobs {
+    fn every(
+        &mut self,
+        name: &'static str,
+        first: Duration,
+        period: Duration,
+        work: impl Fn(&LogManager) -> Result<(), StorageError> + Send + Sync + 'static,
+    ) {
+        let (logs, stop, work) = (Arc::clone(&self.logs), self.stop.clone(), Arc::new(work));
+        self.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + first, period);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = stop.cancelled() => return,
+                }
+                let (logs, work) = (Arc::clone(&logs), Arc::clone(&work));
+                match tokio::task::spawn_blocking(move || work(&logs)).await {
+                    // The log directory was taken out of use and said so.
+                    Ok(Ok(()) | Err(_)) => {}
+                    Err(error) => tracing::error!("{name} ended badly: {error}"),
+                }
+            }
+        });
+    }
+}
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1))
+}
