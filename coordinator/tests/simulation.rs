@@ -4,6 +4,8 @@
 //!
 //! `SEED=n` runs one seed, `STEPS=n` sets how many things happen in a run, `make sim` runs long ones.
 
+#![expect(clippy::unwrap_used, reason = "part of tests")]
+
 mod cluster;
 
 use std::collections::BTreeSet;

@@ -320,7 +320,7 @@ pub enum Answer {
     /// (and a request for all partitions is answered by an empty list).
     ElectLeaders(Vec<(TopicPartition, Result<BrokerId, ApiError>)>),
     /// Whether the move was started, in the order of the request.
-    AlterPartitionReassignments(Result<Vec<(TopicPartition, Result<(), ApiError>)>, ApiError>),
+    AlterPartitionReassignments(Result<Vec<Started>, ApiError>),
     /// Partitions that are moving, in order.
     ListPartitionReassignments(Result<Vec<(TopicPartition, MovingReplicas)>, ApiError>),
     /// The block.
@@ -330,6 +330,9 @@ pub enum Answer {
     /// One per topic asked about.
     QueuedForDeletion(Result<Vec<bool>, Error>),
 }
+
+/// Whether the move of a partition was started.
+pub type Started = (TopicPartition, Result<(), ApiError>);
 
 /// One partition of an AlterPartition answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

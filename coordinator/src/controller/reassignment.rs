@@ -417,12 +417,7 @@ impl Active {
         self.then(move |c| c.try_bump_leader_epochs(keys, Vec::new(), Box::new(then)));
     }
 
-    fn try_bump_leader_epochs(
-        &mut self,
-        keys: Vec<Key>,
-        mut bumped: Vec<Key>,
-        then: Box<dyn FnOnce(&mut Self, Vec<Key>) + Send>,
-    ) {
+    fn try_bump_leader_epochs(&mut self, keys: Vec<Key>, mut bumped: Vec<Key>, then: OnBumped) {
         let controller_epoch = self.controller_epoch;
         let next = |key: Key| {
             let current =
@@ -527,6 +522,7 @@ impl Active {
     }
 }
 
+type OnBumped = Box<dyn FnOnce(&mut Active, Vec<Key>) + Send>;
 type OnAssignmentsWritten = Box<dyn FnOnce(&mut Active, BTreeMap<Key, Assignment>, BTreeSet<Key>) + Send>;
 
 fn of_topic(assignments: &BTreeMap<Key, Assignment>, topic: TopicIndex) -> impl Iterator<Item = (&Key, &Assignment)> {

@@ -3,6 +3,7 @@
 //! Time moves by hand; the same seed gives the same run.
 
 #![expect(dead_code, reason = "each test file uses a part of it")]
+#![expect(clippy::unwrap_used, reason = "part of tests")]
 
 pub mod broker;
 pub mod render;
@@ -494,12 +495,12 @@ impl Cluster {
         for (session, event) in events {
             let Some(node) = self.nodes.values().find(|node| node.session == Some(session)) else { continue };
             let id = node.id;
-            self.from_zk(id, Action::Watch(id, session, event.kind, event.path));
+            self.hand_from_zk(id, Action::Watch(id, session, event.kind, event.path));
         }
     }
 
     /// Delivers something from ZooKeeper, not before what was delivered earlier.
-    fn from_zk(&mut self, id: BrokerId, action: Action) {
+    fn hand_from_zk(&mut self, id: BrokerId, action: Action) {
         let at = self.now + self.delay();
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.last_from_zk = node.last_from_zk.max(at);
@@ -590,7 +591,7 @@ impl Cluster {
             }
             let seed = u128::from(self.rng.next());
             let elected = Elected { controller_epoch: ControllerEpoch(epoch + 1), epoch_version, seed };
-            self.from_zk(id, Action::Hear(id, incarnation, Event::Elected(elected)));
+            self.hand_from_zk(id, Action::Hear(id, incarnation, Event::Elected(elected)));
         }
     }
 
@@ -636,9 +637,9 @@ impl Cluster {
     fn carry_out(&mut self, id: BrokerId, effect: Effect) {
         match effect {
             Effect::StartWatching => {}
-            Effect::ZkRead { request, reads } => self.to_zk(id, Work::Read { request, reads }),
+            Effect::ZkRead { request, reads } => self.send_to_zk(id, Work::Read { request, reads }),
             Effect::ZkWrite { request, guard, writes } => {
-                self.to_zk(id, Work::Write { request, guard, writes, done: Vec::new() });
+                self.send_to_zk(id, Work::Write { request, guard, writes, done: Vec::new() });
             }
             Effect::Connect(broker) => self.connect(id, broker.id, broker.epoch),
             Effect::Disconnect(broker) => {
@@ -690,7 +691,7 @@ impl Cluster {
         self.at(50, Action::Elect(id, incarnation));
     }
 
-    fn to_zk(&mut self, id: BrokerId, work: Work) {
+    fn send_to_zk(&mut self, id: BrokerId, work: Work) {
         let Some(session) = self.nodes.get(&id).and_then(|node| node.session) else { return };
         let delay = self.delay();
         self.at(delay, Action::Zk(id, session, work));
@@ -712,7 +713,7 @@ impl Cluster {
         match work {
             Work::Read { request, reads } => {
                 let results = reads.iter().map(|read| self.read(read)).collect();
-                self.from_zk(id, Action::Hear(id, incarnation, Event::ZkRead { request, results }));
+                self.hand_from_zk(id, Action::Hear(id, incarnation, Event::ZkRead { request, results }));
             }
             Work::Write { request, guard, writes, mut done } => {
                 let limit = if self.weather.writes_at_once == 0 { usize::MAX } else { self.weather.writes_at_once };
@@ -722,7 +723,7 @@ impl Cluster {
                         Ok(result) => done.push(result),
                         Err(Fenced) => {
                             let event = Event::ZkWritten { request, outcome: ZkOutcome::Fenced };
-                            self.from_zk(id, Action::Hear(id, incarnation, event));
+                            self.hand_from_zk(id, Action::Hear(id, incarnation, event));
                             return;
                         }
                     }
@@ -736,7 +737,7 @@ impl Cluster {
                     self.at(delay, Action::Zk(id, session, Work::Write { request, guard, writes, done }));
                 } else {
                     let event = Event::ZkWritten { request, outcome: ZkOutcome::Done(done) };
-                    self.from_zk(id, Action::Hear(id, incarnation, event));
+                    self.hand_from_zk(id, Action::Hear(id, incarnation, event));
                 }
             }
         }

@@ -59,7 +59,8 @@ impl Rules {
             return Some("the leader changed within an epoch".to_owned());
         }
         let clean = after.leader.0 == -1 || before.isr.contains(&after.leader);
-        if !clean && !(self.unclean && after.leader_recovery_state == LeaderRecoveryState::Recovering) {
+        let allowed = self.unclean && after.leader_recovery_state == LeaderRecoveryState::Recovering;
+        if !clean && !allowed {
             return Some("elected from outside the ISR".to_owned());
         }
         None
