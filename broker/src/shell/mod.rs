@@ -2,3 +2,5 @@
 //! Decides nothing itself.
 
 pub mod controller;
+pub mod coordinator_log;
+pub mod group;
