@@ -8,6 +8,8 @@ pub mod isr;
 mod orders;
 pub mod partition;
 mod replica_manager;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod waiters;
 
 pub use error::Error;
