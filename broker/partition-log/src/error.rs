@@ -139,6 +139,9 @@ pub enum ReadError {
     /// `KAFKA_STORAGE_ERROR`.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The log was truncated, closed or deleted while it was being read: ask again, or `NOT_LEADER_OR_FOLLOWER`.
+    #[error("{0}: the log changed while it was being read")]
+    Changed(TopicPartition),
     /// `OFFSET_OUT_OF_RANGE`.
     #[error("{partition}: offset {offset} is not within {log_start_offset} to {log_end_offset}")]
     OffsetOutOfRange {

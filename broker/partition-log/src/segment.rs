@@ -121,8 +121,11 @@ impl Segment {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let opened = self.disk.open(&self.path_of(names::LOG_SUFFIX))?;
-        Ok(self.file.get_or_init(|| opened))
+        match self.disk.open(&self.path_of(names::LOG_SUFFIX)) {
+            Ok(opened) => Ok(self.file.get_or_init(|| opened)),
+            // Opened and renamed by another thread meanwhile: see `open_all`.
+            Err(error) => self.file.get().ok_or(error),
+        }
     }
 
     /// Opened indexes, locked.
@@ -284,7 +287,11 @@ impl Segment {
 
     /// When its file was last written.
     pub(crate) fn modified_ms(&self) -> io::Result<i64> {
-        self.disk.modified_ms(&self.path_of(names::LOG_SUFFIX))
+        match self.disk.modified_ms(&self.path_of(names::LOG_SUFFIX)) {
+            // Taken out of use meanwhile: see `open_all`.
+            Err(error) => self.file.get().ok_or(error)?.modified_ms(),
+            found => found,
+        }
     }
 
     /// Position from which to look for a timestamp at or above `timestamp` in records at or above `offset`.

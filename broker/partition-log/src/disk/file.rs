@@ -6,6 +6,7 @@ use std::io;
 use std::io::IoSlice;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
@@ -82,6 +83,14 @@ impl File {
         self.file.metadata().map(|metadata| metadata.len())
     }
 
+    /// When it was last written, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn modified_ms(&self) -> io::Result<i64> {
+        modified_ms(&self.file.metadata()?)
+    }
+
     /// Forces content and length to the disk.
     ///
     /// # Errors
@@ -138,6 +147,11 @@ impl FileSlice {
         file.read_exact_at(&mut buffer, self.position)?;
         Ok(buffer.into())
     }
+}
+
+pub(super) fn modified_ms(metadata: &fs::Metadata) -> io::Result<i64> {
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn read_full_at(file: &fs::File, mut buffer: &mut [u8], mut position: u64) -> io::Result<usize> {

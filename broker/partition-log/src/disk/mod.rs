@@ -9,7 +9,6 @@ use std::fs;
 use std::io;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 pub use file::{File, FileSlice};
 pub use lock::DirLock;
@@ -198,9 +197,7 @@ impl Disk {
     /// # Errors
     /// Whatever the file system says.
     pub fn modified_ms(&self, path: &Path) -> io::Result<i64> {
-        let modified = fs::metadata(path)?.modified()?;
-        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        file::modified_ms(&fs::metadata(path)?)
     }
 
     /// Takes the exclusive lock of a log directory for the life of the returned value.

@@ -174,10 +174,8 @@ impl Log {
     /// Renames the directory so that a restart deletes it, and refuses appends from now on. Gives the new path.
     pub(crate) fn set_aside_whole(&self, new_path: PathBuf) -> Result<PathBuf, StorageError> {
         let mut writer = self.writer();
-        self.guard("set log aside", || {
-            self.segments().iter().try_for_each(|segment| segment.open_all())?;
-            self.disk().rename(&self.path.get(), &new_path)
-        })?;
+        self.is_gone.store(true, Ordering::Release);
+        self.guard("set log aside", || self.disk().rename(&self.path.get(), &new_path))?;
         self.path.set(new_path.clone());
         self.log_dir.unregister(&self.partition);
         writer.is_closed = true;

@@ -45,7 +45,7 @@ impl Log {
         let segments = self.segments();
         let mut best = None;
         for segment in segments.iter() {
-            let largest = self.guard("read time index", || segment.largest_timestamp())?;
+            let largest = self.reading("read time index", || segment.largest_timestamp())?;
             if 0 <= largest.timestamp && best.as_ref().is_none_or(|(_, timestamp)| *timestamp < largest.timestamp) {
                 best = Some((segment, largest.timestamp));
             }
@@ -63,7 +63,7 @@ impl Log {
     pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<TimestampedOffset>, ReadError> {
         let log_start_offset = self.log_start_offset();
         for segment in self.segments().iter() {
-            let largest = self.guard("read time index", || segment.retention_timestamp_ms())?;
+            let largest = self.reading("read time index", || segment.retention_timestamp_ms())?;
             // The first such segment may hold nothing at or above the log start.
             if timestamp <= largest
                 && let Some(found) = self.find_timestamp(segment, timestamp, log_start_offset)?
@@ -80,8 +80,8 @@ impl Log {
         timestamp: i64,
         from_offset: Offset,
     ) -> Result<Option<TimestampedOffset>, ReadError> {
-        let position = self.guard("read time index", || segment.position_for_timestamp(timestamp, from_offset))?;
-        let file = self.guard("open segment", || segment.file().cloned())?;
+        let position = self.reading("read time index", || segment.position_for_timestamp(timestamp, from_offset))?;
+        let file = self.reading("open segment", || segment.file().cloned())?;
         let mut scan = Scan::new(&file, position, segment.size());
         while let Some(located) = scan.next().map_err(|e| self.scan_failed(segment, e))? {
             if timestamp <= located.max_timestamp && from_offset <= located.last_offset {
@@ -114,7 +114,7 @@ impl Log {
         let (segments, offsets) = (self.segments(), self.offsets());
         let mut times = Vec::with_capacity(segments.len() + 1);
         for segment in segments.iter() {
-            let modified_ms = self.guard("read segment's age", || segment.modified_ms())?;
+            let modified_ms = self.reading("read segment's age", || segment.modified_ms())?;
             times.push((segment.base_offset().max(offsets.log_start_offset), modified_ms));
         }
         if segments.last().is_some_and(|active| 0 < active.size()) {

@@ -76,6 +76,8 @@ pub struct Log {
     recovery_point: Arc<AtomicI64>,
     /// One flush at a time.
     flushing: Mutex<()>,
+    /// Its directory has been renamed to be deleted.
+    is_gone: AtomicBool,
 }
 
 /// What only the one who appends, truncates or rolls touches.
@@ -154,6 +156,7 @@ impl Log {
             hints: Mutex::default(),
             recovery_point,
             flushing: Mutex::new(()),
+            is_gone: AtomicBool::new(false),
         }
     }
 
@@ -187,10 +190,24 @@ impl Log {
         self.log_dir.fail(&format!("{}: {doing}", self.partition), source)
     }
 
+    /// Runs a disk operation of a reader. Readers hold no lock against truncation and deletion, so a file that ends
+    /// early or is gone is their bad luck; anything else takes the log directory out of use.
+    fn reading<T>(&self, doing: &str, operation: impl FnOnce() -> io::Result<T>) -> Result<T, ReadError> {
+        self.log_dir.check(doing)?;
+        operation().map_err(|source| self.read_failed(doing, source))
+    }
+
+    fn read_failed(&self, doing: &str, source: io::Error) -> ReadError {
+        let is_gone = source.kind() == io::ErrorKind::NotFound && self.is_gone.load(Ordering::Acquire);
+        if is_gone || source.kind() == io::ErrorKind::UnexpectedEof {
+            return ReadError::Changed(self.partition.clone());
+        }
+        ReadError::Storage(self.failed(doing, source))
+    }
+
     fn scan_failed(&self, segment: &Segment, error: ScanError) -> ReadError {
         match error {
-            // The file ends where batches should be: someone else cut it.
-            ScanError::Io(source) => ReadError::Storage(self.failed("read segment", source)),
+            ScanError::Io(source) => self.read_failed("read segment", source),
             ScanError::Corrupt { position, source } => ReadError::Corrupt {
                 partition: self.partition.clone(),
                 segment: segment.base_offset(),

@@ -139,7 +139,7 @@ impl Log {
                 segment.boundary_below(&first, allowed, bound).map_err(|e| self.scan_failed(segment, e))?
             }
         };
-        answer.slice = self.guard("open segment", || segment.slice(start.position, end))?;
+        answer.slice = self.reading("open segment", || segment.slice(start.position, end))?;
         answer.end_offset = end_offset;
         let hint = ReadHint { generation, segment: segment.base_offset(), offset: end_offset, position: end };
         self.hints.lock().unwrap_or_else(PoisonError::into_inner).push(hint);
@@ -181,7 +181,7 @@ impl Log {
         let mut found = Vec::new();
         for segment in segments.iter().skip(floor_segment(&segments, start)) {
             let is_complete =
-                self.guard("read transaction index", || segment.collect_aborted(start, end, &mut found))?;
+                self.reading("read transaction index", || segment.collect_aborted(start, end, &mut found))?;
             if is_complete {
                 break;
             }
