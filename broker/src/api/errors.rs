@@ -76,6 +76,7 @@ impl KafkaError for partition_log::ReadError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(_) => ErrorCode::KafkaStorageError,
+            Self::Changed(_) => ErrorCode::NotLeaderOrFollower,
             Self::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             Self::Corrupt { .. } => ErrorCode::CorruptMessage,
         }
