@@ -155,7 +155,14 @@ impl ClusterClient {
     pub async fn metadata_as(&self, request: &MetadataRequest) -> Result<MetadataResponse, Error> {
         let connection = self.any().await?;
         let version = connection.version_of::<MetadataRequest>(i16::MAX)?;
-        let response = connection.call_at(version, request).await?;
+        let response = if version < 4 && !request.allow_auto_topic_creation {
+            // Versions that cannot say no create what they are asked about, if the broker is set to.
+            let mut old = request.clone();
+            old.allow_auto_topic_creation = true;
+            connection.call_at(version, &old).await?
+        } else {
+            connection.call_at(version, request).await?
+        };
         let nodes: BTreeMap<i32, Node> = response
             .brokers
             .iter()
@@ -246,7 +253,11 @@ impl ClusterClient {
         }
     }
 
-    async fn find_coordinator(&self, group: &str) -> Result<Node, Error> {
+    /// Asks once who coordinates a group.
+    ///
+    /// # Errors
+    /// When no broker answers or none coordinates it.
+    pub async fn find_coordinator(&self, group: &str) -> Result<Node, Error> {
         let what = || format!("coordinator of group '{group}'");
         let connection = self.any().await?;
         let version = connection.version_of::<FindCoordinatorRequest>(i16::MAX)?;

@@ -96,6 +96,15 @@ impl Error {
         }
     }
 
+    /// What Java's clients would say: the broker's own words or the code's, without what was asked.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Broker { code, message, .. } => message.clone().unwrap_or_else(|| code.message().to_owned()),
+            other => other.to_string(),
+        }
+    }
+
     /// Kafka's error code, if a broker gave one.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {

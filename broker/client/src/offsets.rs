@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use wire::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use wire::messages::{GroupId, OffsetFetchRequest, TopicName};
+use wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use wire::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetFetchRequest, TopicName};
 
 use crate::connection::Connection;
 use crate::error::{Error, check};
@@ -79,6 +80,51 @@ pub async fn committed(
             for partition in &topic.partitions {
                 take(&topic.name.0, partition.partition_index, partition.committed_offset, partition.error_code)?;
             }
+        }
+    }
+    Ok(found)
+}
+
+/// Asks a leader for the first offset whose record is not older than a timestamp, or that of a special time; -1 where
+/// there is none. Every partition it answers for is in the result.
+///
+/// # Errors
+/// When the leader does not answer. Errors of single partitions are in the result.
+pub async fn list(
+    leader: &Connection,
+    timestamps: &BTreeMap<Partition, i64>,
+    read_committed: bool,
+) -> Result<BTreeMap<Partition, Result<i64, Error>>, Error> {
+    let version = leader.version_of::<ListOffsetsRequest>(i16::MAX)?;
+    let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+    for ((topic, index), timestamp) in timestamps {
+        let mut partition = ListOffsetsPartition::default();
+        partition.partition_index = *index;
+        partition.current_leader_epoch = -1;
+        partition.timestamp = *timestamp;
+        topics.entry(topic).or_default().push(partition);
+    }
+    let mut request = ListOffsetsRequest::default();
+    request.replica_id = BrokerId(-1);
+    request.isolation_level = if version >= 2 { i8::from(read_committed) } else { 0 };
+    request.topics = topics
+        .into_iter()
+        .map(|(name, partitions)| {
+            let mut topic = ListOffsetsTopic::default();
+            topic.name = TopicName(wire::text(name));
+            topic.partitions = partitions;
+            topic
+        })
+        .collect();
+    let response = leader.call_at(version, &request).await?;
+    let mut found = BTreeMap::new();
+    for topic in response.topics {
+        for partition in topic.partitions {
+            let home = (topic.name.0.to_string(), partition.partition_index);
+            let checked = check(partition.error_code, None, || format!("offsets of {}-{}", home.0, home.1));
+            // Version 0 lists segment starts, newest first.
+            let offset = partition.old_style_offsets.first().copied().unwrap_or(partition.offset);
+            found.insert(home, checked.map(|()| offset));
         }
     }
     Ok(found)
