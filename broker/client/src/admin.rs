@@ -147,17 +147,20 @@ impl Admin {
                 let name = result.resource_name.to_string();
                 let checked =
                     check(result.error_code, result.error_message.as_deref(), || format!("configs of '{name}'"));
-                let entries = || result.configs.into_iter().map(|config| {
-                    // Version 0 has a flag instead of a source; 5 is "default".
-                    let is_default = if config.config_source < 0 { config.is_default } else { config.config_source == 5 };
-                    ConfigEntry {
-                        name: config.name.to_string(),
-                        value: config.value.as_ref().map(ToString::to_string),
-                        is_default,
-                        is_sensitive: config.is_sensitive,
-                        read_only: config.read_only,
-                    }
-                });
+                let entries = || {
+                    result.configs.into_iter().map(|config| {
+                        // Version 0 has a flag instead of a source; 5 is "default".
+                        let is_default =
+                            if config.config_source < 0 { config.is_default } else { config.config_source == 5 };
+                        ConfigEntry {
+                            name: config.name.to_string(),
+                            value: config.value.as_ref().map(ToString::to_string),
+                            is_default,
+                            is_sensitive: config.is_sensitive,
+                            read_only: config.read_only,
+                        }
+                    })
+                };
                 let entries = checked.map(|()| entries().collect());
                 found.insert(name, entries);
             }

@@ -43,12 +43,39 @@ pub enum OffsetReset {
 }
 
 /// What to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Subscription {
     /// These topics, shared within the group.
     Topics(Vec<String>),
-    /// These partitions, all of them, from these offsets (`None`: the commit, or the reset policy).
+    /// Topics whose names match, as they come and go, shared within the group.
+    Matching(TopicFilter),
+    /// These partitions, all of them, from these offsets (`None`: the commit, or the reset policy;
+    /// [`offsets::EARLIEST`] and [`offsets::LATEST`]: the partition's ends).
     Partitions(BTreeMap<Partition, Option<i64>>),
+}
+
+/// Chooses topics by their names.
+#[derive(Clone)]
+pub struct TopicFilter(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl TopicFilter {
+    /// A filter that lets pass what `contains` says.
+    #[must_use]
+    pub fn new(contains: Arc<dyn Fn(&str) -> bool + Send + Sync>) -> Self {
+        Self(contains)
+    }
+
+    /// Whether a topic is to be read.
+    #[must_use]
+    pub fn contains(&self, topic: &str) -> bool {
+        (self.0)(topic)
+    }
+}
+
+impl std::fmt::Debug for TopicFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TopicFilter")
+    }
 }
 
 /// How a consumer reads.
@@ -165,6 +192,13 @@ impl Consumer {
     #[must_use]
     pub fn positions(&self) -> &BTreeMap<Partition, i64> {
         &self.positions
+    }
+
+    /// Sets the offset of the next record of a partition that is read now; others are left alone.
+    pub fn seek(&mut self, partition: Partition, offset: i64) {
+        if let Some(position) = self.positions.get_mut(&partition) {
+            *position = offset;
+        }
     }
 
     /// Gives the next records, or none when `timeout` passes first.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use wire::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use wire::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetFetchRequest, TopicName};
 
 use crate::connection::Connection;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
+use wire::ErrorCode;
 use wire::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use wire::messages::{DeleteRecordsRequest, TopicName};
-use wire::ErrorCode;
 
 use super::{Admin, Partition, RETRY_BACKOFF};
 use crate::error::{Error, check};
