@@ -133,7 +133,7 @@ mod tests {
     fn configs_come_in_the_order_of_a_hash_map() {
         // A topic has some 35 configs, which is what the size of the map comes from.
         let others: Vec<String> = (0..32).map(|index| format!("other.{index}")).collect();
-        let mut names = vec!["retention.ms", "segment.bytes", "cleanup.policy"];
+        let mut names = vec!["segment.bytes", "retention.ms", "cleanup.policy"];
         names.extend(others.iter().map(String::as_str));
         hash_order(&mut names, |name| name);
         names.retain(|name| !name.starts_with("other"));
