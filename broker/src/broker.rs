@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::metadata;
 use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
 use crate::shell::controller;
+use crate::shell::topics::Topics;
 use crate::zk::Zk;
 
 /// The parts of a running broker.
@@ -39,6 +40,8 @@ pub struct Broker {
     pub fencing: Arc<metadata::Fencing>,
     /// Config overrides of topics.
     pub topic_configs: Arc<metadata::TopicConfigs>,
+    /// Creates topics and partitions; `None` only in tests that need none.
+    pub topics: Option<Arc<Topics>>,
     /// The controller's shell; `None` only in tests that need none.
     pub controller: Option<Arc<controller::Handle>>,
     config: Arc<RwLock<Arc<BrokerConfig>>>,
@@ -105,6 +108,7 @@ impl Broker {
             auto_topics: None,
             fencing: Arc::default(),
             topic_configs: Arc::default(),
+            topics: None,
             controller: None,
             config: Arc::new(RwLock::new(Arc::new(config))),
         }
@@ -119,6 +123,12 @@ impl Broker {
             Some(replicas) => replicas.partition(topic, partition),
             None => Err(replica::Error::NotLeaderOrFollower(TopicPartition::new(topic, partition))),
         }
+    }
+
+    /// Whether this broker is the controller.
+    #[must_use]
+    pub fn is_controller(&self) -> bool {
+        self.controller.as_ref().is_some_and(|controller| controller.is_active())
     }
 
     /// The configuration as it is now, dynamic values included. Take it once per operation.

@@ -1,6 +1,7 @@
 //! Starts a broker in order and stops it in reverse. What runs, and what it is told, is put together here and nowhere else.
 //! Source: contract 3.1 and 3.3; `KafkaServer.startup`, `KafkaServer.shutdown`.
 
+mod auto_topics;
 mod controlled_shutdown;
 mod dynamic_config;
 mod identity;
@@ -32,6 +33,7 @@ use crate::clock::Clock;
 use crate::net::Network;
 use crate::replica::ReplicaManager;
 use crate::shell::controller;
+use crate::shell::topics::Topics;
 use crate::zk::{self, Zk};
 
 /// How long requests that are being handled may take at the end.
@@ -111,6 +113,9 @@ impl Server {
         let logs = open_logs(&config, identity.log_dirs, &broker, &clock, &zk).await?;
         let replicas = Arc::new(replica_manager(&broker, &config, Arc::clone(&logs)));
         broker.replicas = Some(Arc::clone(&replicas));
+        let topics = Arc::new(Topics::new(zk.clone(), Arc::clone(&broker.metadata), broker.config_source()));
+        broker.auto_topics = Some(Arc::new(auto_topics::AutoTopics(Arc::clone(&topics))));
+        broker.topics = Some(topics);
         let sessions = PreviousSessions::load(&first_live_dir(&logs, &config));
 
         let mut network = Network::bind(&listeners::settings(&config)).inspect_err(|_| logs.shutdown_clean())?;

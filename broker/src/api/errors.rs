@@ -2,6 +2,29 @@
 
 use wire::ErrorCode;
 
+/// A code for the client, with a text where the code alone does not say enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code.
+    pub code: ErrorCode,
+    /// The text.
+    pub message: Option<String>,
+}
+
+impl Refusal {
+    /// A code with a text.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: Some(message.into()) }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: None }
+    }
+}
+
 /// A failure that has a Kafka error code.
 pub trait KafkaError {
     /// The code a client is told.
@@ -130,6 +153,57 @@ impl KafkaError for record::validate::Error {
             ErrorKind::UnsupportedCompressionType => ErrorCode::UnsupportedCompressionType,
             ErrorKind::InvalidRecord => ErrorCode::InvalidRecord,
             ErrorKind::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for crate::shell::topics::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Assignment(error) => error.code(),
+            Self::Config(_) => ErrorCode::InvalidConfig,
+            Self::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+            Self::ReassignmentInProgress(_) => ErrorCode::ReassignmentInProgress,
+            Self::Zk(error) => error.code(),
+        }
+    }
+}
+
+impl KafkaError for coordinator::controller::assignment::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+            Self::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
+            Self::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+            Self::BrokerNotAvailable(_) => ErrorCode::BrokerNotAvailable,
+            Self::RacksIncomplete | Self::NoFirstPartition(_) => ErrorCode::UnknownServerError,
+            Self::InvalidTopic(_) => ErrorCode::InvalidTopicException,
+            Self::TopicExists(_) => ErrorCode::TopicAlreadyExists,
+        }
+    }
+}
+
+impl KafkaError for coordinator::controller::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotController => ErrorCode::NotController,
+            Self::StaleBrokerEpoch => ErrorCode::StaleBrokerEpoch,
+            Self::BrokerIdNotRegistered => ErrorCode::BrokerIdNotRegistered,
+            Self::BrokerNotAvailable => ErrorCode::BrokerNotAvailable,
+            Self::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            Self::UnknownTopicId => ErrorCode::UnknownTopicId,
+            Self::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+            Self::InvalidUpdateVersion => ErrorCode::InvalidUpdateVersion,
+            Self::InvalidRequest => ErrorCode::InvalidRequest,
+            Self::IneligibleReplica => ErrorCode::IneligibleReplica,
+            Self::InvalidReplicaAssignment => ErrorCode::InvalidReplicaAssignment,
+            Self::NoReassignmentInProgress => ErrorCode::NoReassignmentInProgress,
+            Self::PreferredLeaderNotAvailable => ErrorCode::PreferredLeaderNotAvailable,
+            Self::EligibleLeadersNotAvailable => ErrorCode::EligibleLeadersNotAvailable,
+            Self::ElectionNotNeeded => ErrorCode::ElectionNotNeeded,
+            Self::InvalidTopic => ErrorCode::InvalidTopicException,
+            Self::FeatureUpdateFailed => ErrorCode::FeatureUpdateFailed,
+            Self::UnknownServer => ErrorCode::UnknownServerError,
         }
     }
 }

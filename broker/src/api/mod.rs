@@ -7,14 +7,18 @@ pub mod access;
 pub mod api_versions;
 mod context;
 mod control;
+pub mod create_partitions;
+pub mod create_topics;
 mod current_leader;
 pub mod delete_records;
+pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod errors;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod leader_and_isr;
+mod leaders;
 pub mod list_offsets;
 pub mod metadata;
 pub mod missing_topics;
@@ -142,8 +146,8 @@ table! {
     ListGroups => unserved,
     SaslHandshake(SaslHandshakeRequest) => plain sasl_handshake,
     ApiVersions(ApiVersionsRequest) => plain api_versions,
-    CreateTopics => unserved,
-    DeleteTopics => unserved,
+    CreateTopics(CreateTopicsRequest) => plain create_topics,
+    DeleteTopics(DeleteTopicsRequest) => plain delete_topics,
     DeleteRecords(DeleteRecordsRequest) => plain delete_records,
     InitProducerId => unserved,
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) => plain offset_for_leader_epoch,
@@ -160,7 +164,7 @@ table! {
     AlterReplicaLogDirs => unserved,
     DescribeLogDirs => unserved,
     SaslAuthenticate => unserved,
-    CreatePartitions => unserved,
+    CreatePartitions(CreatePartitionsRequest) => plain create_partitions,
     CreateDelegationToken => unserved,
     RenewDelegationToken => unserved,
     ExpireDelegationToken => unserved,

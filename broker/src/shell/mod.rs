@@ -4,3 +4,4 @@
 pub mod controller;
 pub mod coordinator_log;
 pub mod group;
+pub mod topics;
