@@ -35,7 +35,7 @@ pub struct Connection {
     pub id: u64,
     /// Who is at the other end.
     pub peer: SocketAddr,
-    /// When it was accepted, in milliseconds since 1970.
+    /// When it was accepted.
     pub established: std::time::SystemTime,
     /// What waits to be sent.
     pub outbox: Outbox,

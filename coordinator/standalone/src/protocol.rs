@@ -457,3 +457,48 @@ fn frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         place.copy_from_slice(&length);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    #[test]
+    fn any_bytes_decode_or_are_refused() {
+        let seed = 4711;
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut decoded = 0;
+        for round in 0..50_000 {
+            // Small numbers make lengths and counts that nearly fit.
+            let byte =
+                |random: &mut StdRng| if random.random_bool(0.7) { 0 } else { random.random_range(0..=255) >> 4 };
+            let bytes: Vec<u8> = (0..random.random_range(0..80)).map(|_| byte(&mut random)).collect();
+            let code = round % 110;
+            decoded += usize::from(decode_request(code, &mut Reader::new(&bytes)).is_ok());
+            decoded += usize::from(Connect::decode(&bytes).is_ok());
+        }
+        assert!(1_000 < decoded, "seed {seed}: only {decoded} got through");
+    }
+
+    #[test]
+    fn a_request_that_is_not_there_is_unknown() {
+        for code in [0, -1, 10, 20, 23, 99, 108, i32::MAX, i32::MIN] {
+            assert_eq!(decode_request(code, &mut Reader::new(&[])).unwrap_err(), Refused::Unknown, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_packet_is_as_the_jute_file_says() {
+        let mut bytes = Vec::new();
+        let reply = Ok(Reply::Written(Written::Created { path: "/a".into(), stat: Stat::default() }));
+        encode_reply(&mut bytes, Header { xid: 7, op: op::CREATE }, 9, &reply, &[]);
+        let expected = [0, 0, 0, 22, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 2, b'/', b'a'];
+        assert_eq!(bytes, expected);
+        let mut bytes = Vec::new();
+        let event = Event { kind: zk_schema::model::EventKind::Deleted, path: "/a".into() };
+        encode_event(&mut bytes, &event);
+        let header = [0, 0, 0, 30, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0];
+        assert_eq!(bytes, [&header[..], &[0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 2, b'/', b'a']].concat());
+    }
+}
