@@ -11,13 +11,17 @@ use super::cluster::{Cluster, Key};
 use super::effect::{
     Answer, Effect, Guard, LogLevel, Replicas, RequestToken, TimerKey, ZkAction, ZkRead, ZkRequestId, ZkWrite,
 };
-use super::event::{Elected, Event, OrderAnswer, Request, Watched, ZkError, ZkFound, ZkOutcome};
+use super::event::{Elected, Event, OrderAnswer, ProposedIsr, Request, TopicRef, Watched, ZkError, ZkFound, ZkOutcome};
+use super::isr::ProposedIsrs;
 use super::orders::Orders;
 use super::partition_state::ElectionOutcome;
 use super::refusal::not_controller;
 use super::topic_ids::TopicIds;
 use super::{ControllerConfig, ControllerState};
 use crate::time::Timestamp;
+
+/// Proposed ISRs beyond which further requests wait for the next round.
+const PROPOSALS_TOGETHER_MAX: usize = 5_000;
 
 /// Something that waits for its turn.
 #[derive(Debug)]
@@ -209,6 +213,11 @@ impl Active {
                     self.stop_replica_answered(broker, result, &partitions);
                 }
             }
+            Job::Request(token, Request::AlterPartition { broker, broker_epoch, partitions }) => {
+                let first = ProposedIsrs { token, broker, broker_epoch, partitions };
+                let together = self.proposals_together(first);
+                self.alter_partitions(together);
+            }
             Job::Request(token, request) => {
                 self.unanswered.push((token, request.clone()));
                 self.requested(token, request);
@@ -221,12 +230,53 @@ impl Active {
         true
     }
 
+    /// The proposals that follow in the queue, as long as no partition comes twice: one round of writes serves them all.
+    fn proposals_together(&mut self, first: ProposedIsrs) -> Vec<ProposedIsrs> {
+        let mut named: BTreeSet<(TopicRef, i32)> = BTreeSet::new();
+        let mut note = |partitions: &[ProposedIsr]| {
+            let names: BTreeSet<_> = partitions.iter().map(|item| (item.topic.clone(), item.partition)).collect();
+            let fits = named.len() < PROPOSALS_TOGETHER_MAX && names.is_disjoint(&named);
+            named.extend(names);
+            fits
+        };
+        note(&first.partitions);
+        let mut together = vec![first];
+        while let Some(Job::Request(_, Request::AlterPartition { partitions, .. })) = self.queue.front()
+            && note(partitions)
+            && let Some(Job::Request(token, Request::AlterPartition { broker, broker_epoch, partitions })) =
+                self.queue.pop_front()
+        {
+            together.push(ProposedIsrs { token, broker, broker_epoch, partitions });
+        }
+        for ProposedIsrs { token, broker, broker_epoch, .. } in &together {
+            let request =
+                Request::AlterPartition { broker: *broker, broker_epoch: *broker_epoch, partitions: Vec::new() };
+            self.unanswered.push((*token, request));
+        }
+        together
+    }
+
+    /// This topic and those that follow in the queue: one round of reads serves them all.
+    fn topics_together(&mut self, first: TopicName) -> Vec<TopicName> {
+        let mut topics = vec![first];
+        while matches!(self.queue.front(), Some(Job::Changed(Watched::Topic(_))))
+            && let Some(Job::Changed(Watched::Topic(topic))) = self.queue.pop_front()
+        {
+            self.signalled.remove(&Watched::Topic(topic.clone()));
+            topics.push(topic);
+        }
+        topics
+    }
+
     fn changed(&mut self, watched: Watched) {
         match watched {
             Watched::Brokers => self.brokers_changed(),
             Watched::Broker(broker) => self.broker_changed(broker),
             Watched::Topics => self.topics_changed(),
-            Watched::Topic(topic) => self.topic_changed(topic),
+            Watched::Topic(topic) => {
+                let topics = self.topics_together(topic);
+                self.topics_data_changed(topics);
+            }
             Watched::PartitionState(partition) => self.partition_state_changed(&partition),
             Watched::DeleteTopics => self.deletions_changed(),
             Watched::Reassignments => self.reassignments_changed(),
@@ -239,7 +289,7 @@ impl Active {
     fn requested(&mut self, token: RequestToken, request: Request) {
         match request {
             Request::AlterPartition { broker, broker_epoch, partitions } => {
-                self.alter_partition(token, broker, broker_epoch, partitions);
+                self.alter_partitions(vec![ProposedIsrs { token, broker, broker_epoch, partitions }]);
             }
             Request::ControlledShutdown { broker, broker_epoch } => {
                 self.controlled_shutdown(token, broker, broker_epoch);

@@ -14,41 +14,53 @@ use super::event::{LeaderRecovery, ProposedIsr, TopicRef};
 use super::partition_state::{Fate, Proposal};
 use super::znodes;
 
-/// What is known so far about each partition of a request.
-type Verdicts = Vec<Option<Result<PartitionLeadership, Error>>>;
+/// An AlterPartition request.
+#[derive(Debug)]
+pub(super) struct ProposedIsrs {
+    pub token: RequestToken,
+    pub broker: BrokerId,
+    pub broker_epoch: BrokerEpoch,
+    pub partitions: Vec<ProposedIsr>,
+}
+
+/// A request being judged: what is known so far about each of its partitions.
+#[derive(Debug)]
+struct Judged {
+    token: RequestToken,
+    partitions: Vec<ProposedIsr>,
+    verdicts: Vec<Option<Result<PartitionLeadership, Error>>>,
+}
 
 impl Active {
-    /// A leader proposes ISRs.
-    pub(super) fn alter_partition(
-        &mut self,
-        token: RequestToken,
-        broker: BrokerId,
-        broker_epoch: BrokerEpoch,
-        proposed: Vec<ProposedIsr>,
-    ) {
-        if self.cluster.broker_epoch(broker) != Some(broker_epoch) {
-            self.answer(token, Answer::AlterPartition(Err(Error::StaleBrokerEpoch)));
-            return;
-        }
-        let mut verdicts: Verdicts = Vec::with_capacity(proposed.len());
+    /// Leaders propose ISRs. No partition is named in two of the requests.
+    pub(super) fn alter_partitions(&mut self, requests: Vec<ProposedIsrs>) {
+        let mut judged: Vec<Judged> = Vec::with_capacity(requests.len());
         let mut proposals = Vec::new();
-        let mut positions: BTreeMap<Key, usize> = BTreeMap::new();
+        // Where the verdict on each proposal goes.
+        let mut places: BTreeMap<Key, (usize, usize)> = BTreeMap::new();
         let mut named = BTreeSet::new();
-        for (position, item) in proposed.iter().enumerate() {
-            let key = self.proposed_key(item);
-            named.extend(key.ok());
-            let judged = key.and_then(|key| Ok((key, self.judge(broker, key, item)?)));
-            verdicts.push(match judged {
-                Ok((_, Judgement::AlreadySo(current))) => Some(Ok(answer_of(&current))),
-                Ok((key, Judgement::Write(leadership))) if !positions.contains_key(&key) => {
-                    positions.insert(key, position);
-                    proposals.push(Proposal { key, leadership });
-                    None
-                }
-                // The same partition twice in one request: the first proposal counts.
-                Ok(_) => Some(Err(Error::InvalidUpdateVersion)),
-                Err(error) => Some(Err(error)),
-            });
+        for ProposedIsrs { token, broker, broker_epoch, partitions } in requests {
+            if self.cluster.broker_epoch(broker) != Some(broker_epoch) {
+                self.answer(token, Answer::AlterPartition(Err(Error::StaleBrokerEpoch)));
+                continue;
+            }
+            let mut verdicts = Vec::with_capacity(partitions.len());
+            for item in &partitions {
+                let key = self.proposed_key(item);
+                named.extend(key.ok());
+                verdicts.push(match key.and_then(|key| Ok((key, self.judge(broker, key, item)?))) {
+                    Ok((_, Judgement::AlreadySo(current))) => Some(Ok(answer_of(&current))),
+                    Ok((key, Judgement::Write(leadership))) if !places.contains_key(&key) => {
+                        places.insert(key, (judged.len(), verdicts.len()));
+                        proposals.push(Proposal { key, leadership });
+                        None
+                    }
+                    // The same partition twice in one request: the first proposal counts.
+                    Ok(_) => Some(Err(Error::InvalidUpdateVersion)),
+                    Err(error) => Some(Err(error)),
+                });
+            }
+            judged.push(Judged { token, partitions, verdicts });
         }
         self.propose(proposals, move |c, fates| {
             let mut changed = Vec::new();
@@ -61,7 +73,9 @@ impl Active {
                     Fate::Outdated => Err(Error::InvalidUpdateVersion),
                     Fate::Missing | Fate::Failed => Err(Error::UnknownServer),
                 };
-                if let Some(slot) = positions.get(&proposal.key).and_then(|&position| verdicts.get_mut(position)) {
+                let place = places.get(&proposal.key).copied();
+                let slot = place.and_then(|(request, at)| judged.get_mut(request)?.verdicts.get_mut(at));
+                if let Some(slot) = slot {
                     *slot = Some(verdict);
                 }
             }
@@ -69,7 +83,9 @@ impl Active {
                 c.orders.tell_all_about(&c.cluster, key);
             }
             c.send_orders();
-            c.answer(token, Answer::AlterPartition(Ok(altered(proposed, verdicts))));
+            for Judged { token, partitions, verdicts } in judged {
+                c.answer(token, Answer::AlterPartition(Ok(altered(partitions, verdicts))));
+            }
             c.complete_reassignments(&changed);
         });
     }
@@ -199,7 +215,10 @@ fn answer_of(leadership: &Leadership) -> PartitionLeadership {
     }
 }
 
-fn altered(proposed: Vec<ProposedIsr>, verdicts: Verdicts) -> Vec<AlteredPartition> {
+fn altered(
+    proposed: Vec<ProposedIsr>,
+    verdicts: Vec<Option<Result<PartitionLeadership, Error>>>,
+) -> Vec<AlteredPartition> {
     let item = |(item, verdict): (ProposedIsr, Option<_>)| AlteredPartition {
         topic: item.topic,
         partition: item.partition,

@@ -126,15 +126,18 @@ impl Active {
         });
     }
 
-    /// The data of a topic's znode changed: more partitions, or our own writes.
-    pub(super) fn topic_changed(&mut self, name: TopicName) {
-        let Some(topic) = self.cluster.topic_named(name.as_str()) else { return };
-        self.read(vec![ZkRead::Data(paths::topic(&name))], move |c, found| {
-            let Some(found) = found.into_iter().next() else { return };
-            match znodes::topic(found) {
-                Ok(Some((node, _))) => c.topic_read_again(topic, &node),
-                Ok(None) => {}
-                Err(error) => c.log(LogLevel::Error, format!("cannot read topic {name}: {error}")),
+    /// The data of topics' znodes changed: more partitions, or our own writes.
+    pub(super) fn topics_data_changed(&mut self, mut names: Vec<TopicName>) {
+        names.retain(|name| self.cluster.topic_named(name.as_str()).is_some());
+        let reads = names.iter().map(|name| ZkRead::Data(paths::topic(name))).collect();
+        self.read(reads, move |c, found| {
+            for (name, found) in names.into_iter().zip(found) {
+                let Some(topic) = c.cluster.topic_named(name.as_str()) else { continue };
+                match znodes::topic(found) {
+                    Ok(Some((node, _))) => c.topic_read_again(topic, &node),
+                    Ok(None) => {}
+                    Err(error) => c.log(LogLevel::Error, format!("cannot read topic {name}: {error}")),
+                }
             }
         });
     }

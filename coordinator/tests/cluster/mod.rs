@@ -58,6 +58,8 @@ pub struct Node {
     pub controller: Controller,
     pub broker: Broker,
     pub stopping: bool,
+    /// Lost its session since the process began, and may have missed that topics were deleted.
+    pub was_away: bool,
     pub incarnation: u64,
     epoch_version: Option<ZkVersion>,
     channels: BTreeMap<BrokerId, Channel>,
@@ -174,6 +176,7 @@ impl Cluster {
             controller: Controller::new(config.clone()),
             broker: Broker::default(),
             stopping: false,
+            was_away: false,
             incarnation: 0,
             epoch_version: None,
             channels: BTreeMap::new(),
@@ -183,6 +186,7 @@ impl Cluster {
         });
         node.running = true;
         node.stopping = false;
+        node.was_away = false;
         node.incarnation += 1;
         node.controller = Controller::new(config);
         node.broker.forget();
@@ -419,6 +423,7 @@ impl Cluster {
         if node.session.take().is_none() {
             return;
         }
+        node.was_away = true;
         let incarnation = node.incarnation;
         self.note(format!("broker {id} lost its session"));
         self.hear(id, Event::Lost);
@@ -920,10 +925,41 @@ impl Cluster {
             live.contains(&follower)
                 && followers.get(&follower).and_then(|f| f.get(partition)).is_some_and(|f| *f == (id, epoch))
         });
-        if !proposals.is_empty() {
+        if !self.config.protocol.alter_partition {
+            self.write_isrs(id, proposals);
+        } else if !proposals.is_empty() {
             let request = Request::AlterPartition { broker: id, broker_epoch, partitions: proposals };
             let delay = self.delay();
             self.at(delay, Action::AskController { from: id, incarnation, request });
+        }
+    }
+
+    /// What a leader did before it could ask the controller: writes the state itself, then leaves a note.
+    fn write_isrs(&mut self, id: BrokerId, proposals: Vec<coordinator::controller::event::ProposedIsr>) {
+        let Some(session) = self.nodes[&id].session.filter(|_| !self.nodes[&id].cut_off) else { return };
+        let mut changed = BTreeSet::new();
+        for item in proposals {
+            let coordinator::controller::event::TopicRef::Name(topic) = item.topic else { continue };
+            let partition = TopicPartition { topic, partition: item.partition };
+            let path = paths::partition_state(&partition);
+            let Some(data) = self.zk.data(&path) else { continue };
+            let mut state = zk_schema::nodes::partition_state::PartitionState::decode(data).unwrap();
+            state.isr = item.isr.clone();
+            state.leader_recovery_state = item.leader_recovery;
+            let request = model::Request::set_data(&path, &state.encode(), item.partition_epoch.0);
+            let written = self.zk_apply(session, request);
+            let replica = self.nodes.get_mut(&id).and_then(|node| node.broker.replicas.get_mut(&partition)).unwrap();
+            replica.pending = None;
+            if let Ok(Reply::Written(Written::Set(stat))) = written {
+                replica.isr = item.isr;
+                replica.recovery = item.leader_recovery;
+                replica.partition_epoch = zk_schema::PartitionEpoch(stat.version);
+                changed.insert(partition);
+            }
+        }
+        if !changed.is_empty() {
+            let data = zk_schema::nodes::isr_change::encode(&changed);
+            self.notify(paths::ISR_CHANGES, paths::ISR_CHANGE_PREFIX, &data);
         }
     }
 
