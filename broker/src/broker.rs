@@ -11,6 +11,7 @@ use zk_schema::types::{BrokerId, ProducerEpoch, ProducerId, TopicName, TopicPart
 
 use crate::clock::Clock;
 use crate::metadata;
+use crate::metrics::{Metric, names};
 use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
 use crate::shell::controller;
 use crate::shell::topics::Topics;
@@ -141,6 +142,23 @@ impl Broker {
     pub fn config_source(&self) -> impl Fn() -> Arc<BrokerConfig> + Send + Sync + use<> {
         let config = Arc::clone(&self.config);
         move || Arc::clone(&config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Brings the gauges of partitions and fetch sessions up to date; called every few seconds while exported.
+    pub fn refresh_gauges(&self) {
+        let gauge = |metric: &Metric, count: usize| metric.set(u32::try_from(count).unwrap_or(u32::MAX));
+        gauge(&names::FETCH_SESSIONS, self.fetch_sessions.session_count());
+        gauge(&names::FETCH_SESSION_PARTITIONS, self.fetch_sessions.partition_count());
+        if let Some(replicas) = &self.replicas {
+            let counts = replicas.counts();
+            gauge(&names::PARTITION_COUNT, counts.partitions);
+            gauge(&names::LEADER_COUNT, counts.leaders);
+            gauge(&names::OFFLINE_REPLICA_COUNT, counts.offline);
+            gauge(&names::UNDER_REPLICATED_PARTITIONS, counts.under_replicated);
+            gauge(&names::UNDER_MIN_ISR_PARTITION_COUNT, counts.under_min_isr);
+            gauge(&names::AT_MIN_ISR_PARTITION_COUNT, counts.at_min_isr);
+            gauge(&names::REASSIGNING_PARTITIONS, counts.reassigning);
+        }
     }
 
     /// Replaces the configuration: a dynamic value changed.

@@ -4,6 +4,8 @@
 
 pub mod clock;
 
+pub mod metrics;
+
 pub mod zk;
 
 pub mod net;

@@ -39,6 +39,7 @@ pub use context::RequestContext;
 pub use throttle::Throttle;
 
 use crate::broker::Broker;
+use crate::metrics::{Flow, RequestKind};
 use crate::net::{ConnectionContext, Handling, Reply, RequestHandler};
 
 /// Answers requests with what a [`Broker`] has.
@@ -69,6 +70,11 @@ impl RequestHandler for Table {
     }
 }
 
+fn record_bytes(request: &ProduceRequest) -> usize {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
+}
+
 macro_rules! table {
     ($($api:ident $(($request:ident))? => $kind:ident $($module:ident)?,)*) => {
         /// Whether this broker answers the API: what ApiVersions advertises.
@@ -84,8 +90,10 @@ macro_rules! table {
             connection: &'a ConnectionContext,
             frame: Bytes,
         ) -> Result<Handling<'a>, DecodeError> {
+            let request_bytes = frame.len();
             let (header, api, body) = wire::request::decode_header(frame)?;
-            let context = RequestContext::new(broker, connection, header, api);
+            let mut context = RequestContext::new(broker, connection, header, api);
+            context.request_bytes = request_bytes;
             Ok(match api {
                 $(ApiKey::$api => table!(@start $kind $(, $request)? $(, $module)?; broker, context, body),)*
             })
@@ -101,6 +109,7 @@ macro_rules! table {
     (@start produce, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
         let request: $request = wire::decode_body($body, $context.version())?;
         let is_answered = request.acks != 0;
+        Flow::Produced.count(record_bytes(&request));
         // A transaction may have to be verified first, after which records must still be appended in order.
         let overlaps = request.transactional_id.is_none();
         let reply: crate::net::ReplyFuture<'a> = Box::pin(async move {
@@ -112,6 +121,8 @@ macro_rules! table {
     // Fetch: its records stay in their files.
     (@start fetch, $request:ident, $module:ident; $broker:ident, $context:ident, $body:ident) => {{
         let request: $request = wire::decode_body($body, $context.version())?;
+        let is_follower = *request.replica_id >= 0 || *request.replica_state.replica_id >= 0;
+        $context.kind = if is_follower { RequestKind::FetchFollower } else { RequestKind::FetchConsumer };
         Handling::Alone(Box::pin(async move {
             let response = $module::handle($broker, &$context, request).await;
             $context.answer_fetch(response)
