@@ -30,6 +30,7 @@ use self::previous_sessions::PreviousSessions;
 use crate::api::Table;
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::metrics;
 use crate::net::Network;
 use crate::replica::ReplicaManager;
 use crate::shell::controller;
@@ -137,8 +138,11 @@ impl Server {
 
         let stop = CancellationToken::new();
         let membership = tokio::spawn(membership.keep(Arc::clone(&controller), stop.clone()));
-        let timers = timers::start(&config, &logs, &clock, &stop);
+        let mut timers = timers::start(&config, &logs, &clock, &stop);
         let broker = Arc::new(broker);
+        if metrics::is_exported() {
+            timers.spawn(timers::refresh_gauges(Arc::clone(&broker), network.counter(), stop.clone()));
+        }
         let dynamic_config = DynamicConfig {
             zk: zk.clone(),
             clock,

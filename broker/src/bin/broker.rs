@@ -71,6 +71,10 @@ async fn serve(config: BrokerConfig) -> anyhow::Result<()> {
         tracing::warn!(target: "kafka.server.KafkaConfig", "{name} is not a known property");
     }
     tracing::info!(target: "org.apache.kafka.common.utils.AppInfoParser", "Kafka version: {KAFKA_VERSION}");
+    if let Some(address) = std::env::var_os("METRICS_LISTEN") {
+        let address = address.to_str().and_then(|address| address.parse().ok());
+        broker::metrics::listen(address.context("METRICS_LISTEN must be an address such as 127.0.0.1:7071")?)?;
+    }
     let server = tokio::select! {
         started = Server::start(config) => started?,
         _ = terminate.recv() => return Ok(()),

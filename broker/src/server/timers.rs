@@ -9,12 +9,17 @@ use partition_log::{LogManager, StorageError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::metrics::names;
 
 /// Kafka waits this long after start before the first of the slow jobs.
 const INITIAL_DELAY: Duration = Duration::from_secs(30);
 /// How often files whose deletion is due are looked for.
 const DELETION_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often gauges are refreshed while somebody can read them.
+const GAUGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// The jobs of a broker; they end when the token is cancelled.
 pub(super) fn start(
@@ -91,6 +96,14 @@ impl Jobs {
                 }
             }
         });
+    }
+}
+
+/// Brings the gauges that nobody sets as things happen up to date, until cancelled.
+pub(super) async fn refresh_gauges(broker: Arc<Broker>, connections: impl Fn() -> usize, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(GAUGE_PERIOD)).await.is_some() {
+        broker.refresh_gauges();
+        names::CONNECTIONS.set(u32::try_from(connections()).unwrap_or(u32::MAX));
     }
 }
 
