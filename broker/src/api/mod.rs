@@ -203,4 +203,6 @@ table! {
 }
 
 #[cfg(test)]
+mod records_tests;
+#[cfg(test)]
 mod tests;
