@@ -14,6 +14,7 @@ use crate::metadata;
 use crate::metrics::{Metric, names};
 use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
 use crate::shell::controller;
+use crate::shell::producer_ids::ProducerIds;
 use crate::shell::topics::Topics;
 use crate::zk::Zk;
 
@@ -43,6 +44,8 @@ pub struct Broker {
     pub topic_configs: Arc<metadata::TopicConfigs>,
     /// Creates topics and partitions; `None` only in tests that need none.
     pub topics: Option<Arc<Topics>>,
+    /// Ids for idempotent producers; `None` only in tests that need none.
+    pub producer_ids: Option<Arc<ProducerIds>>,
     /// The controller's shell; `None` only in tests that need none.
     pub controller: Option<Arc<controller::Handle>>,
     config: Arc<RwLock<Arc<BrokerConfig>>>,
@@ -110,6 +113,7 @@ impl Broker {
             fencing: Arc::default(),
             topic_configs: Arc::default(),
             topics: None,
+            producer_ids: None,
             controller: None,
             config: Arc::new(RwLock::new(Arc::new(config))),
         }

@@ -22,6 +22,7 @@ use coordinator::controller::{ControllerConfig, Protocol};
 use partition_log::{LogConfig, LogManager, LogManagerConfig};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use zk_schema::{BrokerId, TopicName};
 
 use self::dynamic_config::DynamicConfig;
@@ -32,8 +33,11 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::net::Network;
-use crate::replica::ReplicaManager;
+use crate::replica::{IsrUpdater, ReplicaManager};
 use crate::shell::controller;
+use crate::shell::controller_client::ControllerClient;
+use crate::shell::isr_updater::{self, Proposals};
+use crate::shell::producer_ids::{self, ProducerIds};
 use crate::shell::topics::Topics;
 use crate::zk::{self, Zk};
 
@@ -84,6 +88,7 @@ pub struct Server {
     timers: JoinSet<()>,
     membership: JoinHandle<()>,
     dynamic_config: JoinHandle<()>,
+    _isr_updater: AbortOnDropHandle<()>,
 }
 
 impl Server {
@@ -117,6 +122,13 @@ impl Server {
         let topics = Arc::new(Topics::new(zk.clone(), Arc::clone(&broker.metadata), broker.config_source()));
         broker.auto_topics = Some(Arc::new(auto_topics::AutoTopics(Arc::clone(&topics))));
         broker.topics = Some(topics);
+        let to_controller = Arc::new(controller_client(&broker, &config));
+        let source = if config.ibp().has_allocate_producer_ids() {
+            producer_ids::Source::Controller(Arc::clone(&to_controller))
+        } else {
+            producer_ids::Source::ZooKeeper(zk.clone())
+        };
+        broker.producer_ids = Some(Arc::new(ProducerIds::new(id, Arc::clone(&broker.fencing), source)));
         let sessions = PreviousSessions::load(&first_live_dir(&logs, &config));
 
         let mut network = Network::bind(&listeners::settings(&config)).inspect_err(|_| logs.shutdown_clean())?;
@@ -136,9 +148,21 @@ impl Server {
         controller.registered(session, dead).await;
         broker.controller = Some(Arc::clone(&controller));
 
+        let proposals = Arc::new(Proposals::default());
+        replicas.set_isr_updater(Arc::clone(&proposals) as Arc<dyn IsrUpdater>);
+        let isr_sender = isr_updater::Sender {
+            broker: id,
+            proposals,
+            controller: to_controller,
+            fencing: Arc::clone(&broker.fencing),
+            replicas: Arc::clone(&replicas),
+            clock: Arc::clone(&clock),
+        };
+        let isr_updater = AbortOnDropHandle::new(tokio::spawn(isr_sender.run()));
+
         let stop = CancellationToken::new();
         let membership = tokio::spawn(membership.keep(Arc::clone(&controller), stop.clone()));
-        let mut timers = timers::start(&config, &logs, &clock, &stop);
+        let mut timers = timers::start(&config, &replicas, &clock, &stop);
         let broker = Arc::new(broker);
         if metrics::is_exported() {
             timers.spawn(timers::refresh_gauges(Arc::clone(&broker), network.counter(), stop.clone()));
@@ -153,7 +177,19 @@ impl Server {
         let dynamic_config = tokio::spawn(dynamic_config.follow(stop.clone()));
         network.start(Arc::new(Table::new(Arc::clone(&broker))));
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] started");
-        Ok(Self { broker, zk, network, bound, logs, controller, stop, timers, membership, dynamic_config })
+        Ok(Self {
+            broker,
+            zk,
+            network,
+            bound,
+            logs,
+            controller,
+            stop,
+            timers,
+            membership,
+            dynamic_config,
+            _isr_updater: isr_updater,
+        })
     }
 
     /// The broker's parts.
@@ -232,6 +268,15 @@ fn replica_manager(broker: &Broker, config: &BrokerConfig, logs: Arc<LogManager>
     let (configs, broker_config) = (Arc::clone(&broker.topic_configs), broker.config_source());
     let of_topic = move |topic: &str| configs.resolve(&broker_config(), &TopicName::new(topic));
     ReplicaManager::new(broker.broker_id, config, logs, Arc::clone(&broker.metadata), Arc::new(of_topic))
+}
+
+fn controller_client(broker: &Broker, config: &BrokerConfig) -> ControllerClient {
+    let options = client::connection::Options {
+        client_id: broker.broker_id.to_string(),
+        ..client::connection::Options::default()
+    };
+    let listener = config.control_plane_listener_name().unwrap_or_else(|| config.inter_broker_listener_name());
+    ControllerClient::new(Arc::clone(&broker.metadata), listener, options)
 }
 
 fn first_live_dir(logs: &LogManager, config: &BrokerConfig) -> PathBuf {

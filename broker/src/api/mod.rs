@@ -4,9 +4,12 @@
 //! Source: `KafkaApis.handle`, `RequestContext.parseRequest`.
 
 pub mod access;
+pub mod allocate_producer_ids;
+pub mod alter_partition;
 pub mod api_versions;
 mod context;
 mod control;
+pub mod controlled_shutdown;
 pub mod create_partitions;
 pub mod create_topics;
 mod current_leader;
@@ -17,6 +20,7 @@ pub mod describe_configs;
 pub mod errors;
 pub mod fetch;
 pub mod find_coordinator;
+pub mod init_producer_id;
 pub mod leader_and_isr;
 mod leaders;
 pub mod list_offsets;
@@ -145,7 +149,7 @@ table! {
     LeaderAndIsr(LeaderAndIsrRequest) => plain leader_and_isr,
     StopReplica(StopReplicaRequest) => plain stop_replica,
     UpdateMetadata(UpdateMetadataRequest) => plain update_metadata,
-    ControlledShutdown => unserved,
+    ControlledShutdown(ControlledShutdownRequest) => plain controlled_shutdown,
     OffsetCommit => unserved,
     OffsetFetch => unserved,
     FindCoordinator(FindCoordinatorRequest) => plain find_coordinator,
@@ -160,7 +164,7 @@ table! {
     CreateTopics(CreateTopicsRequest) => plain create_topics,
     DeleteTopics(DeleteTopicsRequest) => plain delete_topics,
     DeleteRecords(DeleteRecordsRequest) => plain delete_records,
-    InitProducerId => unserved,
+    InitProducerId(InitProducerIdRequest) => plain init_producer_id,
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest) => plain offset_for_leader_epoch,
     AddPartitionsToTxn => unserved,
     AddOffsetsToTxn => unserved,
@@ -190,19 +194,17 @@ table! {
     AlterClientQuotas => unserved,
     DescribeUserScramCredentials => unserved,
     AlterUserScramCredentials => unserved,
-    AlterPartition => unserved,
+    AlterPartition(AlterPartitionRequest) => plain alter_partition,
     UpdateFeatures => unserved,
     Envelope => unserved,
     DescribeCluster(DescribeClusterRequest) => plain describe_cluster,
     DescribeProducers => unserved,
     DescribeTransactions => unserved,
     ListTransactions => unserved,
-    AllocateProducerIds => unserved,
+    AllocateProducerIds(AllocateProducerIdsRequest) => plain allocate_producer_ids,
     ConsumerGroupHeartbeat => unserved,
     ConsumerGroupDescribe => unserved,
 }
 
-#[cfg(test)]
-mod records_tests;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::metrics::names;
+use crate::replica::ReplicaManager;
 
 /// Kafka waits this long after start before the first of the slow jobs.
 const INITIAL_DELAY: Duration = Duration::from_secs(30);
@@ -24,11 +25,11 @@ const GAUGE_PERIOD: Duration = Duration::from_secs(5);
 /// The jobs of a broker; they end when the token is cancelled.
 pub(super) fn start(
     config: &BrokerConfig,
-    logs: &Arc<LogManager>,
+    replicas: &Arc<ReplicaManager>,
     clock: &Arc<Clock>,
     stop: &CancellationToken,
 ) -> JoinSet<()> {
-    let mut jobs = Jobs { tasks: JoinSet::new(), logs: Arc::clone(logs), stop: stop.clone() };
+    let mut jobs = Jobs { tasks: JoinSet::new(), logs: Arc::clone(replicas.logs()), stop: stop.clone() };
     let now = |clock: &Arc<Clock>| {
         let clock = Arc::clone(clock);
         move || clock.now_ms()
@@ -60,6 +61,12 @@ pub(super) fn start(
     let producers = ms(i64::from(config.producer_id_expiration_check_interval_ms));
     jobs.every("expiry of producers", producers, producers, move |logs| {
         logs.remove_expired_producers(now_ms());
+        Ok(())
+    });
+    let (now_ms, replicas) = (now(clock), Arc::clone(replicas));
+    let lag = ms(config.replica_lag_time_max_ms / 2);
+    jobs.every("look for replicas that lag", lag, lag, move |_| {
+        replicas.shrink_isrs(now_ms());
         Ok(())
     });
     jobs.tasks

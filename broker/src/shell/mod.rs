@@ -2,6 +2,9 @@
 //! Decides nothing itself.
 
 pub mod controller;
+pub mod controller_client;
 pub mod coordinator_log;
 pub mod group;
+pub mod isr_updater;
+pub mod producer_ids;
 pub mod topics;

@@ -8,6 +8,7 @@ mod configs;
 mod election;
 mod error;
 mod notifications;
+mod producer_ids;
 mod registration;
 mod request;
 mod session;
