@@ -14,7 +14,7 @@ use super::connection::{Connection, Surroundings};
 use super::limits::{ConnectionLimits, Counters, Slot};
 use super::listener::{Listener, ListenerSettings, SocketOptions};
 use super::memory_pool::MemoryPool;
-use super::registry::Registry;
+use super::registry::{Handle, Registry};
 use super::{ConnectionContext, Error, RequestHandler};
 
 /// What listeners and connections share.
@@ -160,7 +160,9 @@ impl Shared {
         let Some(handler) = self.handler.get().cloned() else { return };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let context = ConnectionContext::new(id, Arc::clone(listener), local_addr, peer_addr);
-        self.connections.spawn(serve(Arc::clone(self), stream, context, handler, slot));
+        // Entered here, not in the task: nobody accepted may be missed when all are closed.
+        let handle = self.registry.enter(id, listener);
+        self.connections.spawn(serve(Arc::clone(self), stream, context, handle, handler, slot));
     }
 }
 
@@ -168,10 +170,10 @@ async fn serve(
     shared: Arc<Shared>,
     stream: TcpStream,
     context: ConnectionContext,
+    handle: Arc<Handle>,
     handler: Arc<dyn RequestHandler>,
     slot: Slot,
 ) {
-    let handle = shared.registry.enter(context.id, &context.listener);
     let around = Surroundings {
         handler: handler.as_ref(),
         context: &context,
