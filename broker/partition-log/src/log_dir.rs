@@ -84,6 +84,11 @@ impl LogDir {
         self.recovery_points().remove(partition);
     }
 
+    /// How many logs lie here.
+    pub(crate) fn log_count(&self) -> usize {
+        self.recovery_points().len()
+    }
+
     /// Writes down how far each log here is known to be on disk. Besides every minute this must be done when a
     /// recovery point goes back: what a truncated log is given next would otherwise be trusted after a crash.
     pub(crate) fn checkpoint_recovery_points(&self) -> Result<(), StorageError> {

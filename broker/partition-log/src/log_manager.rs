@@ -6,7 +6,7 @@
 mod load;
 mod shutdown;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64};
@@ -204,12 +204,8 @@ impl LogManager {
     }
 
     fn emptiest_first(&self) -> Vec<Arc<LogDir>> {
-        let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-        for log in self.all() {
-            *counts.entry(log.parent_dir().to_owned()).or_default() += 1;
-        }
         let mut dirs = self.live_log_dirs();
-        dirs.sort_by_key(|dir| counts.get(dir.path()).copied().unwrap_or(0));
+        dirs.sort_by_key(|dir| dir.log_count());
         dirs
     }
 

@@ -210,7 +210,8 @@ impl<'a> Loader<'a> {
             self.producers.restart_at(checkpoint);
             end_offset = None;
         }
-        if self.segments.is_empty() {
+        let is_created = self.segments.is_empty();
+        if is_created {
             let now_ms = Some(self.start.now_ms);
             let segment = Segment::create(self.disk(), self.path(), checkpoint, self.config, now_ms)?;
             self.segments.push(Arc::new(segment));
@@ -232,6 +233,9 @@ impl<'a> Loader<'a> {
         self.start.log_start_offset = log_start_offset;
         self.load_producers(log_end_offset, self.segments.len(), self.start.was_clean)?;
         let topic_id = self.topic_id_of()?;
+        if !is_created {
+            self.close_files();
+        }
         Ok(Loaded {
             segments: self.segments,
             producers: self.producers,
@@ -241,6 +245,14 @@ impl<'a> Loader<'a> {
             recovery_point,
             topic_id,
         })
+    }
+
+    /// What loading opened is closed again: most logs stay idle, and open files are scarce.
+    fn close_files(&mut self) {
+        let (disk, path, now_ms) = (self.disk(), self.path(), Some(self.start.now_ms));
+        for segment in &mut self.segments {
+            *segment = Arc::new(Segment::with_size(disk, path, segment.base_offset(), segment.size(), now_ms));
+        }
     }
 
     fn topic_id_of(&self) -> io::Result<Option<zk_schema::types::TopicId>> {
