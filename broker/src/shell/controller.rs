@@ -378,6 +378,9 @@ impl Shell {
             Effect::Connect(broker) => {
                 if let Some(office) = &mut self.office {
                     let id = broker.id;
+                    if let Some(open) = office.channels.get(&id).filter(|open| open.leads_to(&broker)) {
+                        return open.readdress(broker);
+                    }
                     let channel = Channel::open(broker, Arc::clone(&self.route), office.answers.clone());
                     office.channels.insert(id, channel);
                 }

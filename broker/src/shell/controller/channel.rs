@@ -9,7 +9,7 @@ use client::connection::Options;
 use client::{Connection, Error};
 use coordinator::controller::effect::{LeaderAndIsr, LiveBroker, MetadataBody, StopReplica};
 use coordinator::controller::event::{Event, OrderAnswer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use wire::messages::StopReplicaRequest;
 use zk_schema::{BrokerEpoch, BrokerId};
@@ -45,14 +45,26 @@ pub(super) enum Order {
 /// long loses its registration.
 pub(super) struct Channel {
     orders: mpsc::UnboundedSender<Order>,
+    broker: watch::Sender<Arc<LiveBroker>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Channel {
     pub(super) fn open(broker: Arc<LiveBroker>, route: Arc<Route>, answers: mpsc::Sender<Event>) -> Self {
         let (orders, queue) = mpsc::unbounded_channel();
-        let sender = Sender { broker, route, answers, connection: None };
-        Self { orders, _task: AbortOnDropHandle::new(tokio::spawn(sender.run(queue))) }
+        let (broker, watched) = watch::channel(broker);
+        let sender = Sender { broker: watched, route, answers, connection: None };
+        Self { orders, broker, _task: AbortOnDropHandle::new(tokio::spawn(sender.run(queue))) }
+    }
+
+    /// Whether this is the channel to that registration.
+    pub(super) fn leads_to(&self, broker: &LiveBroker) -> bool {
+        self.broker.borrow().epoch == broker.epoch
+    }
+
+    /// The broker changed its addresses: they are used from the next connection on. Orders that wait go on waiting.
+    pub(super) fn readdress(&self, broker: Arc<LiveBroker>) {
+        self.broker.send_replace(broker);
     }
 
     pub(super) fn send(&self, order: Order) {
@@ -63,7 +75,7 @@ impl Channel {
 
 /// The task behind one channel.
 struct Sender {
-    broker: Arc<LiveBroker>,
+    broker: watch::Receiver<Arc<LiveBroker>>,
     route: Arc<Route>,
     answers: mpsc::Sender<Event>,
     connection: Option<Connection>,
@@ -72,6 +84,7 @@ struct Sender {
 impl Sender {
     async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Order>) {
         while let Some(order) = queue.recv().await {
+            let broker = self.broker.borrow().id;
             let (broker_epoch, answers) = match order {
                 Order::LeaderAndIsr(order) => (order.broker_epoch, vec![self.lead_or_follow(&order).await]),
                 Order::UpdateMetadata { broker_epoch, body } => {
@@ -80,7 +93,7 @@ impl Sender {
                 Order::StopReplica(order) => (order.broker_epoch, self.stop_replicas(&order).await),
             };
             for answer in answers {
-                let event = Event::OrderAnswered { broker: self.broker.id, broker_epoch, answer };
+                let event = Event::OrderAnswered { broker, broker_epoch, answer };
                 if self.answers.send(event).await.is_err() {
                     return;
                 }
@@ -123,7 +136,7 @@ impl Sender {
                 Ok(response) => return response,
                 Err(error) => {
                     self.connection = None;
-                    let broker = self.broker.id;
+                    let broker = self.broker.borrow().id;
                     if std::mem::replace(&mut told, true) {
                         tracing::debug!("order to broker {broker} not delivered: {error}");
                     } else {
@@ -141,17 +154,18 @@ impl Sender {
         }
         match &self.connection {
             Some(connection) => connection.call_at(version, request).await,
-            None => Err(Error::UnknownBroker(self.broker.id.0)),
+            None => Err(Error::UnknownBroker(self.broker.borrow().id.0)),
         }
     }
 
     fn address(&self) -> Result<String, Error> {
-        let endpoints = &self.broker.endpoints;
+        let broker = self.broker.borrow();
+        let endpoints = &broker.endpoints;
         let wanted = self.route.listeners.iter();
         let endpoint = wanted
             .filter_map(|listener| endpoints.iter().find(|endpoint| endpoint.listener == *listener))
             .next()
-            .ok_or_else(|| Error::BadAddress(format!("broker {} has no inter-broker listener", self.broker.id)))?;
+            .ok_or_else(|| Error::BadAddress(format!("broker {} has no inter-broker listener", broker.id)))?;
         Ok(if endpoint.host.contains(':') {
             format!("[{}]:{}", endpoint.host, endpoint.port)
         } else {
