@@ -14,6 +14,7 @@ use crate::metadata;
 use crate::metrics::{Metric, names};
 use crate::replica::{self, FetchSessions, Partition, ReplicaManager};
 use crate::shell::controller;
+use crate::shell::group::GroupCoordinator;
 use crate::shell::producer_ids::ProducerIds;
 use crate::shell::topics::Topics;
 use crate::zk::Zk;
@@ -48,6 +49,8 @@ pub struct Broker {
     pub producer_ids: Option<Arc<ProducerIds>>,
     /// The controller's shell; `None` only in tests that need none.
     pub controller: Option<Arc<controller::Handle>>,
+    /// Coordinates consumer groups; `None` only in tests that need none.
+    pub groups: Option<Arc<GroupCoordinator>>,
     config: Arc<RwLock<Arc<BrokerConfig>>>,
 }
 
@@ -115,6 +118,7 @@ impl Broker {
             topics: None,
             producer_ids: None,
             controller: None,
+            groups: None,
             config: Arc::new(RwLock::new(Arc::new(config))),
         }
     }

@@ -3,6 +3,7 @@
 
 mod auto_topics;
 mod controlled_shutdown;
+mod coordinator_log;
 mod dynamic_config;
 mod identity;
 mod listeners;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zk_schema::{BrokerId, TopicName};
 
+use self::coordinator_log::ReplicatedLog;
 use self::dynamic_config::DynamicConfig;
 use self::membership::Membership;
 use self::previous_sessions::PreviousSessions;
@@ -33,9 +35,10 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::net::Network;
-use crate::replica::{IsrUpdater, ReplicaManager};
+use crate::replica::{IsrUpdater, LeadershipListener, ReplicaManager};
 use crate::shell::controller;
 use crate::shell::controller_client::ControllerClient;
+use crate::shell::group::GroupCoordinator;
 use crate::shell::isr_updater::{self, Proposals};
 use crate::shell::producer_ids::{self, ProducerIds};
 use crate::shell::topics::Topics;
@@ -129,6 +132,9 @@ impl Server {
             producer_ids::Source::ZooKeeper(zk.clone())
         };
         broker.producer_ids = Some(Arc::new(ProducerIds::new(id, Arc::clone(&broker.fencing), source)));
+        let groups = Arc::new(group_coordinator(&config, &replicas, &clock));
+        replicas.add_listener(Arc::clone(&groups) as Arc<dyn LeadershipListener>);
+        broker.groups = Some(groups);
         let sessions = PreviousSessions::load(&first_live_dir(&logs, &config));
 
         let mut network = Network::bind(&listeners::settings(&config)).inspect_err(|_| logs.shutdown_clean())?;
@@ -210,6 +216,9 @@ impl Server {
         let id = self.broker.broker_id;
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] shutting down");
         controlled_shutdown::run(&self.broker, &self.zk).await;
+        if let Some(groups) = &self.broker.groups {
+            groups.stop().await;
+        }
         self.network.stop(REQUEST_GRACE).await;
         self.stop.cancel();
         self.timers.join_all().await;
@@ -277,6 +286,11 @@ fn controller_client(broker: &Broker, config: &BrokerConfig) -> ControllerClient
     };
     let listener = config.control_plane_listener_name().unwrap_or_else(|| config.inter_broker_listener_name());
     ControllerClient::new(Arc::clone(&broker.metadata), listener, options)
+}
+
+fn group_coordinator(config: &BrokerConfig, replicas: &Arc<ReplicaManager>, clock: &Arc<Clock>) -> GroupCoordinator {
+    let log = ReplicatedLog { replicas: Arc::clone(replicas), clock: Arc::clone(clock) };
+    GroupCoordinator::new(config, Arc::clone(clock), Arc::new(log))
 }
 
 fn first_live_dir(logs: &LogManager, config: &BrokerConfig) -> PathBuf {

@@ -54,6 +54,36 @@ impl KafkaError for crate::zk::Error {
     }
 }
 
+impl KafkaError for coordinator::group::Error {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidGroupId => ErrorCode::InvalidGroupId,
+            Self::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Self::CoordinatorLoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+            Self::NotCoordinator => ErrorCode::NotCoordinator,
+            Self::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            Self::UnknownMemberId => ErrorCode::UnknownMemberId,
+            Self::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+            Self::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            Self::MemberIdRequired => ErrorCode::MemberIdRequired,
+            Self::FencedInstanceId => ErrorCode::FencedInstanceId,
+            Self::IllegalGeneration => ErrorCode::IllegalGeneration,
+            Self::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            Self::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            Self::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            Self::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+            Self::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            Self::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+            Self::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+            Self::RequestTimedOut => ErrorCode::RequestTimedOut,
+            Self::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+            Self::InvalidTxnState => ErrorCode::InvalidTxnState,
+            Self::UnsupportedForMessageFormat => ErrorCode::UnsupportedForMessageFormat,
+            Self::UnknownServerError => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
 impl KafkaError for crate::replica::Error {
     fn code(&self) -> ErrorCode {
         match self {

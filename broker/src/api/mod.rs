@@ -7,29 +7,42 @@ pub mod access;
 pub mod allocate_producer_ids;
 pub mod alter_partition;
 pub mod api_versions;
+pub mod consumer_group_describe;
+pub mod consumer_group_heartbeat;
 mod context;
 mod control;
 pub mod controlled_shutdown;
 pub mod create_partitions;
 pub mod create_topics;
 mod current_leader;
+pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
+pub mod describe_groups;
 pub mod errors;
 pub mod fetch;
 pub mod find_coordinator;
+mod groups;
+pub mod heartbeat;
 pub mod init_producer_id;
+pub mod join_group;
 pub mod leader_and_isr;
 mod leaders;
+pub mod leave_group;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
 pub mod missing_topics;
+pub mod offset_commit;
+pub mod offset_delete;
+pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sasl_handshake;
 pub mod stop_replica;
+pub mod sync_group;
 mod throttle;
 pub mod update_metadata;
 
@@ -150,15 +163,15 @@ table! {
     StopReplica(StopReplicaRequest) => plain stop_replica,
     UpdateMetadata(UpdateMetadataRequest) => plain update_metadata,
     ControlledShutdown(ControlledShutdownRequest) => plain controlled_shutdown,
-    OffsetCommit => unserved,
-    OffsetFetch => unserved,
+    OffsetCommit(OffsetCommitRequest) => plain offset_commit,
+    OffsetFetch(OffsetFetchRequest) => plain offset_fetch,
     FindCoordinator(FindCoordinatorRequest) => plain find_coordinator,
-    JoinGroup => unserved,
-    Heartbeat => unserved,
-    LeaveGroup => unserved,
-    SyncGroup => unserved,
-    DescribeGroups => unserved,
-    ListGroups => unserved,
+    JoinGroup(JoinGroupRequest) => plain join_group,
+    Heartbeat(HeartbeatRequest) => plain heartbeat,
+    LeaveGroup(LeaveGroupRequest) => plain leave_group,
+    SyncGroup(SyncGroupRequest) => plain sync_group,
+    DescribeGroups(DescribeGroupsRequest) => plain describe_groups,
+    ListGroups(ListGroupsRequest) => plain list_groups,
     SaslHandshake(SaslHandshakeRequest) => plain sasl_handshake,
     ApiVersions(ApiVersionsRequest) => plain api_versions,
     CreateTopics(CreateTopicsRequest) => plain create_topics,
@@ -184,12 +197,12 @@ table! {
     RenewDelegationToken => unserved,
     ExpireDelegationToken => unserved,
     DescribeDelegationToken => unserved,
-    DeleteGroups => unserved,
+    DeleteGroups(DeleteGroupsRequest) => plain delete_groups,
     ElectLeaders => unserved,
     IncrementalAlterConfigs => unserved,
     AlterPartitionReassignments => unserved,
     ListPartitionReassignments => unserved,
-    OffsetDelete => unserved,
+    OffsetDelete(OffsetDeleteRequest) => plain offset_delete,
     DescribeClientQuotas => unserved,
     AlterClientQuotas => unserved,
     DescribeUserScramCredentials => unserved,
@@ -202,8 +215,8 @@ table! {
     DescribeTransactions => unserved,
     ListTransactions => unserved,
     AllocateProducerIds(AllocateProducerIdsRequest) => plain allocate_producer_ids,
-    ConsumerGroupHeartbeat => unserved,
-    ConsumerGroupDescribe => unserved,
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest) => plain consumer_group_heartbeat,
+    ConsumerGroupDescribe(ConsumerGroupDescribeRequest) => plain consumer_group_describe,
 }
 
 #[cfg(test)]

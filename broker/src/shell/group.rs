@@ -20,12 +20,14 @@ use std::time::Duration;
 use config::BrokerConfig;
 use coordinator::group::{Census, Error, Event, Overview, Reply, Request, StateName};
 use record::Codec;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zk_schema::types::{CONSUMER_OFFSETS, LeaderEpoch, ProducerId, TopicPartition, coordinator_partition};
 
 use crate::clock::Clock;
+use crate::replica::LeadershipListener;
 use crate::shell::coordinator_log::CoordinatorLog;
 use shard::{Command, Shared, Start};
 
@@ -38,6 +40,8 @@ const LOADING_AT_ONCE: usize = 2;
 /// Coordinates the groups of the partitions this broker leads.
 pub struct GroupCoordinator {
     shared: Arc<Shared>,
+    /// Orders may come on a thread that is not the runtime's.
+    runtime: Handle,
     partition_count: AtomicI32,
     stopped: AtomicBool,
     partitions: Mutex<BTreeMap<i32, Partition>>,
@@ -63,7 +67,8 @@ pub struct Stopped;
 
 impl GroupCoordinator {
     /// A coordinator that serves no partition yet. Until [`GroupCoordinator::set_partition_count`] is called,
-    /// `__consumer_offsets` is taken to have as many partitions as it would be created with.
+    /// `__consumer_offsets` is taken to have as many partitions as it would be created with. Must be called within a
+    /// runtime, where its tasks will run.
     #[must_use]
     pub fn new(config: &BrokerConfig, clock: Arc<Clock>, log: Arc<dyn CoordinatorLog>) -> Self {
         let ms = |value: i64| Duration::from_millis(u64::try_from(value).unwrap_or(1).max(1));
@@ -81,14 +86,15 @@ impl GroupCoordinator {
         };
         Self {
             shared: Arc::new(shared),
+            runtime: Handle::current(),
             partition_count: AtomicI32::new(config.offsets_topic_num_partitions),
             stopped: AtomicBool::new(false),
             partitions: Mutex::default(),
         }
     }
 
-    /// `__consumer_offsets` exists, with so many partitions. To be called once at start: a later change of the count
-    /// would send groups to partitions that know nothing of them.
+    /// `__consumer_offsets` exists, with so many partitions. Should the count ever change, groups lie elsewhere from
+    /// then on, and what they committed stays behind.
     pub fn set_partition_count(&self, count: i32) {
         self.partition_count.store(count, Ordering::Relaxed);
     }
@@ -122,7 +128,7 @@ impl GroupCoordinator {
             given_up: give_up.clone(),
             previous: known.task.take(),
         };
-        known.task = Some(tokio::spawn(start.run()));
+        known.task = Some(self.runtime.spawn(start.run()));
         known.serving = Some(Serving { commands, give_up });
     }
 
@@ -233,6 +239,24 @@ impl GroupCoordinator {
         let served =
             |(&partition, known): (&i32, &Partition)| Some((partition, known.serving.as_ref()?.commands.clone()));
         self.partitions().iter().filter_map(served).collect()
+    }
+}
+
+impl LeadershipListener for GroupCoordinator {
+    fn became_leader(&self, partition: &TopicPartition, leader_epoch: LeaderEpoch) {
+        if partition.topic.as_str() == CONSUMER_OFFSETS {
+            self.elected(partition.partition, leader_epoch);
+        }
+    }
+
+    fn became_follower(&self, partition: &TopicPartition, leader_epoch: Option<LeaderEpoch>) {
+        if partition.topic.as_str() == CONSUMER_OFFSETS {
+            self.resigned(partition.partition, leader_epoch);
+        }
+    }
+
+    fn deleted(&self, partition: &TopicPartition) {
+        self.became_follower(partition, None);
     }
 }
 

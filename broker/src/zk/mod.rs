@@ -5,6 +5,7 @@
 mod batch;
 mod cluster;
 mod configs;
+mod consumer_offsets;
 mod election;
 mod error;
 mod notifications;
