@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wire::messages::metadata_request::MetadataRequestTopic;
+use wire::messages::metadata_response::MetadataResponseTopic;
 use wire::messages::{FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName};
 use wire::{ApiKey, ErrorCode, Request};
 
@@ -120,11 +121,26 @@ impl ClusterClient {
         Ok(connection)
     }
 
-    /// Any broker that answers: known ones first, then the bootstrap addresses.
+    /// A new connection to an address, for one caller alone: what waits on it keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// Those of [`Connection::negotiated`].
+    pub async fn connect_apart(&self, address: &str) -> Result<Connection, Error> {
+        Connection::negotiated(address, &self.config.options).await
+    }
+
+    /// Any broker that answers: one already connected to, else known ones, else the bootstrap addresses.
     ///
     /// # Errors
     /// [`Error::NoBroker`] when none does.
     pub async fn any(&self) -> Result<Arc<Connection>, Error> {
+        let open = self.with(|known| {
+            let mut nodes = known.nodes.values().filter_map(|node| known.connections.get(&node.address()));
+            nodes.find(|open| !open.is_closed()).cloned()
+        });
+        if let Some(connection) = open {
+            return Ok(connection);
+        }
         let mut addresses: Vec<String> = self.with(|known| known.nodes.values().map(Node::address).collect());
         addresses.extend(self.config.bootstrap.iter().cloned());
         let mut last = Error::BadAddress(String::new());
@@ -199,7 +215,14 @@ impl ClusterClient {
                 self.with(|known| known.nodes.get(&id).cloned()).ok_or(Error::UnknownBroker(id))?
             }
         };
-        self.connect(&node.address()).await
+        match self.connect(&node.address()).await {
+            // It may have come back under another address.
+            Err(error @ Error::Connect { .. }) => {
+                self.with(|known| known.nodes.remove(&id));
+                Err(error)
+            }
+            connected => connected,
+        }
     }
 
     /// A connection to the controller, asked for anew each time since it moves.
@@ -310,6 +333,36 @@ impl ClusterClient {
         Ok(leaders)
     }
 
+    /// Metadata of one topic, which asking for may create.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn topic_metadata(&self, topic: &str, auto_create: bool) -> Result<MetadataResponse, Error> {
+        let mut request = MetadataRequest::default();
+        request.allow_auto_topic_creation = auto_create;
+        request.topics = Some(vec![topic_request(topic)]);
+        self.metadata_as(&request).await
+    }
+
+    /// How many partitions each of these topics has; topics that are missing or cannot be told of are left out.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn partition_counts(&self, topics: &[&str], auto_create: bool) -> Result<BTreeMap<String, i32>, Error> {
+        let mut request = MetadataRequest::default();
+        request.allow_auto_topic_creation = auto_create;
+        request.topics = Some(topics.iter().map(|name| topic_request(name)).collect());
+        Ok(counts(&self.metadata_as(&request).await?))
+    }
+
+    /// How many partitions each topic there is has.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub async fn all_partition_counts(&self) -> Result<BTreeMap<String, i32>, Error> {
+        Ok(counts(&self.metadata(None).await?))
+    }
+
     /// Whether any broker at hand serves this API.
     ///
     /// # Errors
@@ -317,6 +370,15 @@ impl ClusterClient {
     pub async fn serves(&self, api: ApiKey) -> Result<bool, Error> {
         Ok(self.any().await?.served(api).is_some())
     }
+}
+
+fn counts(response: &MetadataResponse) -> BTreeMap<String, i32> {
+    let healthy = response.topics.iter().filter(|topic| topic.error_code == 0);
+    let count = |topic: &MetadataResponseTopic| {
+        let name = topic.name.as_ref()?.0.to_string();
+        Some((name, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
+    };
+    healthy.filter_map(count).collect()
 }
 
 fn topic_request(name: &str) -> MetadataRequestTopic {

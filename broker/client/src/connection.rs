@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,13 +54,18 @@ struct Waiting {
 
 struct Shared {
     address: String,
-    waiting: Mutex<VecDeque<Waiting>>,
-    closed: AtomicBool,
+    /// Calls that wait for their answers, in the order they were sent; `None` once the connection has ended.
+    waiting: Mutex<Option<VecDeque<Waiting>>>,
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<VecDeque<Waiting>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets nobody wait any more: those who do learn of it, those who come are refused.
+    fn end(&self) {
+        *self.waiting() = None;
     }
 }
 
@@ -104,11 +109,7 @@ impl Connection {
             .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let (read, write) = stream.into_split();
-        let shared = Arc::new(Shared {
-            address: address.to_owned(),
-            waiting: Mutex::new(VecDeque::new()),
-            closed: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared { address: address.to_owned(), waiting: Mutex::new(Some(VecDeque::new())) });
         let reader = tokio::spawn(read_answers(read, Arc::clone(&shared)));
         Ok(Self {
             shared,
@@ -130,7 +131,7 @@ impl Connection {
     /// Whether the connection has ended; further calls fail.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.load(Ordering::Acquire)
+        self.shared.waiting().is_none()
     }
 
     /// The versions of an API this broker said it serves; `None` if it does not, or was not asked.
@@ -194,49 +195,55 @@ impl Connection {
     /// # Errors
     /// [`Error::Encode`] or [`Error::Disconnected`].
     pub async fn send_unanswered<R: Request>(&self, version: i16, request: &R) -> Result<(), Error> {
-        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-        let bytes = self.encode(version, correlation_id, request)?;
-        let mut write = self.write.lock().await;
-        write.write_all(&bytes).await.map_err(|_| self.disconnected::<R>())
+        let (_, bytes) = self.encode(version, request)?;
+        let sent = tokio::time::timeout(self.request_timeout, self.write::<R>(&bytes, |_| {})).await;
+        sent.unwrap_or_else(|_| Err(self.timed_out::<R>(self.request_timeout)))
     }
 
     /// Sends, and gives the bare frame that answers (without its size).
     async fn exchange<R: Request>(&self, version: i16, request: &R, timeout: Duration) -> Result<Bytes, Error> {
-        let api = api_of::<R>();
         let answered = tokio::time::timeout(timeout, async {
-            let answer = self.send(version, request).await?;
-            answer.await.map_err(|_| self.disconnected::<R>())
+            let (correlation_id, bytes) = self.encode(version, request)?;
+            let (answer, answered) = oneshot::channel();
+            self.write::<R>(&bytes, |waiting| waiting.push_back(Waiting { correlation_id, answer })).await?;
+            answered.await.map_err(|_| self.disconnected::<R>())
         })
         .await;
         match answered {
             Ok(answer) => answer,
             Err(_) => {
-                // What comes late would be taken for the answer to a later call, so the connection ends here.
+                // The broker is stuck or gone, and later calls would wait behind this one.
                 self.close();
-                Err(Error::TimedOut { address: self.shared.address.clone(), api, after: timeout })
+                Err(self.timed_out::<R>(timeout))
             }
         }
     }
 
-    async fn send<R: Request>(&self, version: i16, request: &R) -> Result<oneshot::Receiver<Bytes>, Error> {
-        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-        let bytes = self.encode(version, correlation_id, request)?;
-        let (answer, answered) = oneshot::channel();
-        // The lock spans both steps, so that the queue has the order of the bytes on the wire.
+    /// Writes a request; `queue` notes who waits for its answer, in the order of the bytes on the wire.
+    async fn write<R: Request>(&self, bytes: &[u8], queue: impl FnOnce(&mut VecDeque<Waiting>)) -> Result<(), Error> {
         let mut write = self.write.lock().await;
-        if self.is_closed() {
+        match &mut *self.shared.waiting() {
+            Some(waiting) => queue(waiting),
+            None => return Err(self.disconnected::<R>()),
+        }
+        // Whoever stops half-way, also by being dropped, leaves half a request on the wire: nothing can follow it.
+        let unfinished = CloseOnDrop(self);
+        let written = write.write_all(bytes).await;
+        if written.is_err() {
             return Err(self.disconnected::<R>());
         }
-        self.shared.waiting().push_back(Waiting { correlation_id, answer });
-        if write.write_all(&bytes).await.is_err() {
-            self.close();
-            return Err(self.disconnected::<R>());
-        }
-        Ok(answered)
+        std::mem::forget(unfinished);
+        Ok(())
     }
 
-    fn encode<R: Request>(&self, version: i16, correlation_id: i32, request: &R) -> Result<Bytes, Error> {
-        Ok(wire::encode_request_body(version, correlation_id, Some(self.client_id.clone()), request)?)
+    fn encode<R: Request>(&self, version: i16, request: &R) -> Result<(i32, Bytes), Error> {
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;
+        let bytes = wire::encode_request_body(version, correlation_id, Some(self.client_id.clone()), request)?;
+        Ok((correlation_id, bytes))
+    }
+
+    fn timed_out<R: Request>(&self, after: Duration) -> Error {
+        Error::TimedOut { address: self.shared.address.clone(), api: api_of::<R>(), after }
     }
 
     fn disconnected<R: Request>(&self) -> Error {
@@ -246,8 +253,7 @@ impl Connection {
     /// Ends the connection; waiting calls fail with [`Error::Disconnected`].
     pub fn close(&self) {
         self.reader.abort();
-        self.shared.closed.store(true, Ordering::Release);
-        self.shared.waiting().clear();
+        self.shared.end();
     }
 
     async fn ask_versions(&self) -> Result<BTreeMap<i16, RangeInclusive<i16>>, Error> {
@@ -285,6 +291,14 @@ impl Drop for Connection {
     }
 }
 
+struct CloseOnDrop<'a>(&'a Connection);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 fn ranges(response: &ApiVersionsResponse) -> BTreeMap<i16, RangeInclusive<i16>> {
     response.api_keys.iter().map(|row| (row.api_key, row.min_version..=row.max_version)).collect()
 }
@@ -298,7 +312,7 @@ fn api_of<R: Request>() -> ApiKey {
 async fn read_answers(mut read: OwnedReadHalf, shared: Arc<Shared>) {
     while let Ok(frame) = read_frame(&mut read).await {
         let correlation_id = frame.first_chunk().map(|bytes| i32::from_be_bytes(*bytes));
-        let Some(waiting) = shared.waiting().pop_front() else {
+        let Some(waiting) = shared.waiting().as_mut().and_then(VecDeque::pop_front) else {
             tracing::debug!("{}: an answer nobody asked for", shared.address);
             break;
         };
@@ -313,8 +327,7 @@ async fn read_answers(mut read: OwnedReadHalf, shared: Arc<Shared>) {
         // A caller that gave up is not there to take it.
         let _gone = waiting.answer.send(frame);
     }
-    shared.closed.store(true, Ordering::Release);
-    shared.waiting().clear();
+    shared.end();
 }
 
 async fn read_frame(read: &mut OwnedReadHalf) -> std::io::Result<Bytes> {

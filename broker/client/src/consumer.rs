@@ -1,32 +1,29 @@
 //! Reads records, by itself or as a member of a group: joins, shares out partitions by range, heartbeats, commits, leaves.
-//! All work is done inside [`Consumer::poll`], so a caller that stops polling is taken for dead, as with Java's client.
+//! Fetching and committing are done inside [`Consumer::poll`]; joining and heartbeats go on between polls.
+
+mod decode;
+mod membership;
+mod protocol;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use record::Record;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use wire::messages::consumer_protocol_assignment::TopicPartition as AssignedTopic;
 use wire::messages::fetch_request::{FetchPartition, FetchTopic};
-use wire::messages::join_group_request::JoinGroupRequestProtocol;
-use wire::messages::leave_group_request::MemberIdentity;
-use wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use wire::messages::sync_group_request::SyncGroupRequestAssignment;
-use wire::messages::{
-    BrokerId, ConsumerProtocolAssignment, ConsumerProtocolSubscription, FetchRequest, GroupId, HeartbeatRequest,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, ListOffsetsRequest, OffsetCommitRequest, SyncGroupRequest,
-    TopicName,
-};
-use wire::{Decodable as _, Encodable as _, ErrorCode, StrBytes};
+use wire::messages::{BrokerId, FetchRequest, GroupId, OffsetCommitRequest, TopicName};
+use wire::{ErrorCode, StrBytes};
 
-use crate::assignor::{self, Member};
 use crate::cluster::ClusterClient;
 use crate::connection::Connection;
 use crate::error::{Error, check};
 use crate::offsets;
+use decode::{Fetched, decode};
+use membership::{JoinOutcome, Joiner, Membership};
+
+pub use protocol::{decode_assignment, encode_assignment, encode_subscription, subscribed_topics};
 
 /// `(topic, partition)`.
 pub type Partition = (String, i32);
@@ -105,6 +102,10 @@ pub struct Config {
     pub fetch_bytes_max: i32,
     /// `max.partition.fetch.bytes`.
     pub partition_bytes_max: i32,
+    /// `metadata.max.age.ms`: how often to look for new topics and partitions.
+    pub metadata_max_age: Duration,
+    /// `allow.auto.create.topics`: whether asking for a missing topic may create it.
+    pub allow_auto_create_topics: bool,
 }
 
 impl Default for Config {
@@ -122,6 +123,8 @@ impl Default for Config {
             fetch_bytes_min: 1,
             fetch_bytes_max: 50 << 20,
             partition_bytes_max: 1 << 20,
+            metadata_max_age: Duration::from_secs(300),
+            allow_auto_create_topics: true,
         }
     }
 }
@@ -139,20 +142,21 @@ pub struct Received {
     pub record: Record,
 }
 
-struct Membership {
-    member_id: StrBytes,
-    generation: i32,
-    heartbeat_due: Instant,
-    last_contact: Instant,
-}
-
 /// A consumer. Leaves its group only by [`Consumer::close`].
+///
+/// Consumers that share one [`ClusterClient`] also share its connections for fetching: one that waits for records makes
+/// the others wait. Give each its own where that matters.
 pub struct Consumer {
     cluster: Arc<ClusterClient>,
     config: Config,
     subscription: Subscription,
-    membership: Option<Membership>,
+    standing: Standing,
     member_id: StrBytes,
+    /// Topics wanted, as of the last look; none before the first.
+    topics: BTreeSet<String>,
+    /// As the group's leader: partition counts when they were last shared out.
+    shared_out: Option<BTreeMap<String, i32>>,
+    look_due: Instant,
     positions: BTreeMap<Partition, i64>,
     committed: BTreeMap<Partition, i64>,
     leaders: BTreeMap<Partition, i32>,
@@ -160,6 +164,18 @@ pub struct Consumer {
     commit_due: Option<Instant>,
     resumed: bool,
     next_leader: usize,
+    /// Found while there were still records to hand out first.
+    failed: Option<Error>,
+}
+
+/// Where a consumer stands in its group.
+enum Standing {
+    /// Not in it, or not yet.
+    Outside,
+    /// Asking to join.
+    Joining(Joiner, JoinHandle<JoinOutcome>),
+    /// In it.
+    Member(Membership),
 }
 
 impl std::fmt::Debug for Consumer {
@@ -175,8 +191,11 @@ impl Consumer {
         Self {
             cluster,
             subscription,
-            membership: None,
+            standing: Standing::Outside,
             member_id: StrBytes::default(),
+            topics: BTreeSet::new(),
+            shared_out: None,
+            look_due: Instant::now(),
             positions: BTreeMap::new(),
             committed: BTreeMap::new(),
             leaders: BTreeMap::new(),
@@ -184,11 +203,12 @@ impl Consumer {
             commit_due: config.auto_commit.map(|every| Instant::now() + every),
             resumed: false,
             next_leader: 0,
+            failed: None,
             config,
         }
     }
 
-    /// The partitions read now, and the offset of the next record of each.
+    /// The partitions read now, and the offset of the next record of each (negative while it is not known).
     #[must_use]
     pub fn positions(&self) -> &BTreeMap<Partition, i64> {
         &self.positions
@@ -201,18 +221,20 @@ impl Consumer {
         }
     }
 
-    /// Gives the next records, or none when `timeout` passes first.
+    /// Gives the next records, or none when `timeout` passes first. Dropping it before it is done loses nothing.
     ///
     /// # Errors
     /// What no retry can mend. Lost connections and rebalances are dealt with inside.
     pub async fn poll(&mut self, timeout: Duration) -> Result<Vec<Received>, Error> {
         let deadline = Instant::now() + timeout;
         loop {
-            let step = self.step(deadline).await;
-            match step {
+            match self.step(deadline).await {
                 Ok(records) if !records.is_empty() => return Ok(records),
                 Ok(_) => {}
-                Err(error) if self.recover(&error) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(error) if self.recover(&error) => {
+                    tracing::debug!("{error}");
+                    tokio::time::sleep_until(deadline.min(Instant::now() + RETRY_BACKOFF)).await;
+                }
                 Err(error) => return Err(error),
             }
             if Instant::now() >= deadline {
@@ -222,32 +244,42 @@ impl Consumer {
     }
 
     async fn step(&mut self, deadline: Instant) -> Result<Vec<Received>, Error> {
-        self.keep_membership().await?;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.is_shared() && !self.be_member(deadline).await? {
+            return Ok(Vec::new());
+        }
         self.begin_positions().await?;
         if self.commit_due.is_some_and(|due| due <= Instant::now()) {
             self.commit().await?;
         }
         let wait = self.config.fetch_wait.min(deadline.saturating_duration_since(Instant::now()));
         if self.positions.is_empty() {
-            tokio::time::sleep(wait.min(Duration::from_millis(100))).await;
+            tokio::time::sleep(wait.min(RETRY_BACKOFF)).await;
             return Ok(Vec::new());
         }
         self.fetch(wait).await
     }
 
+    fn is_shared(&self) -> bool {
+        !matches!(self.subscription, Subscription::Partitions(_))
+    }
+
     /// Puts right what an error says is out of date; `false` if the error is to be passed on.
     fn recover(&mut self, error: &Error) -> bool {
         use ErrorCode::{
-            FencedLeaderEpoch, IllegalGeneration, LeaderNotAvailable, NotCoordinator, NotLeaderOrFollower,
-            RebalanceInProgress, UnknownLeaderEpoch, UnknownMemberId, UnknownTopicOrPartition,
+            CoordinatorLoadInProgress, CoordinatorNotAvailable, FencedLeaderEpoch, IllegalGeneration,
+            LeaderNotAvailable, NotCoordinator, NotLeaderOrFollower, RebalanceInProgress, UnknownLeaderEpoch,
+            UnknownMemberId, UnknownTopicOrPartition,
         };
         match error.code() {
-            Some(RebalanceInProgress) => self.membership = None,
+            Some(RebalanceInProgress) => self.standing = Standing::Outside,
             Some(IllegalGeneration | UnknownMemberId) => {
-                self.membership = None;
+                self.standing = Standing::Outside;
                 self.member_id = StrBytes::default();
             }
-            Some(NotCoordinator | ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress) => {
+            Some(NotCoordinator | CoordinatorNotAvailable | CoordinatorLoadInProgress) => {
                 self.coordinator = None;
             }
             Some(
@@ -260,7 +292,7 @@ impl Consumer {
                 self.leaders.clear();
             }
             None if error.is_retriable() => {
-                self.coordinator = None;
+                self.coordinator.take_if(|connection| connection.is_closed());
                 self.leaders.clear();
             }
             Some(code) if code.is_retriable() => {}
@@ -276,161 +308,116 @@ impl Consumer {
             .ok_or_else(|| Error::broker("consumer without group.id", ErrorCode::InvalidGroupId, None))
     }
 
-    fn instance_id(&self) -> Option<StrBytes> {
-        self.config.group_instance_id.as_deref().map(wire::text)
-    }
-
+    /// The coordinator, on a connection of its own.
     async fn coordinator(&mut self) -> Result<Arc<Connection>, Error> {
         if let Some(connection) = self.coordinator.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(Arc::clone(connection));
         }
         let group = self.group()?;
-        let node = self.cluster.coordinator(&group.0).await?;
-        let connection = self.cluster.connect(&node.address()).await?;
+        let node = self.cluster.find_coordinator(&group.0).await?;
+        let connection = Arc::new(self.cluster.connect_apart(&node.address()).await?);
         self.coordinator = Some(Arc::clone(&connection));
         Ok(connection)
     }
 
-    /// Joins if not a member; heartbeats if due.
-    async fn keep_membership(&mut self) -> Result<(), Error> {
-        let Subscription::Topics(topics) = &self.subscription else { return Ok(()) };
-        let topics = topics.clone();
-        let Some(membership) = &self.membership else { return self.join(&topics).await };
-        let now = Instant::now();
-        if now.duration_since(membership.last_contact) > self.config.session_timeout {
-            self.membership = None;
-            return self.join(&topics).await;
+    /// Sees to it that we are a member; `false` if that takes longer than there is time.
+    async fn be_member(&mut self, deadline: Instant) -> Result<bool, Error> {
+        if let Standing::Member(membership) = &self.standing {
+            if let Some(error) = membership.poll() {
+                if error.code() == Some(ErrorCode::RebalanceInProgress) {
+                    self.commit_before_rebalance().await;
+                }
+                return Err(error);
+            }
+            if !membership.is_beating() || self.coordinator.as_ref().is_none_or(|connection| connection.is_closed()) {
+                // The coordinator is lost or another one; the group and our place in it are not.
+                let coordinator = self.coordinator().await?;
+                if let Standing::Member(membership) = &mut self.standing {
+                    membership.resume(&coordinator);
+                }
+            }
+            if Instant::now() < self.look_due || !self.look_at_topics().await? {
+                return Ok(true);
+            }
+            self.commit_before_rebalance().await;
+            self.standing = Standing::Outside;
         }
-        if membership.heartbeat_due <= now {
-            let mut request = HeartbeatRequest::default();
-            request.group_id = self.group()?;
-            request.generation_id = membership.generation;
-            request.member_id = membership.member_id.clone();
-            let instance_id = self.instance_id();
-            let connection = self.coordinator().await?;
-            let version = connection.version_of::<HeartbeatRequest>(i16::MAX)?;
-            if version >= 3 {
-                request.group_instance_id = instance_id;
-            }
-            let response = connection.call_at(version, &request).await?;
-            let code = ErrorCode::from_code(response.error_code);
-            if code == ErrorCode::RebalanceInProgress && self.config.auto_commit.is_some() {
-                // What was read so far is committed before another member may get it.
-                let _best_effort = self.commit().await;
-            }
-            check(response.error_code, None, || "heartbeat".to_owned())?;
-            let now = Instant::now();
-            if let Some(membership) = &mut self.membership {
-                membership.last_contact = now;
-                membership.heartbeat_due = now + self.config.heartbeat_interval;
-            }
+        if matches!(self.standing, Standing::Outside) {
+            self.start_joining().await?;
         }
-        Ok(())
+        let Standing::Joining(_, joining) = &mut self.standing else { return Ok(false) };
+        let Ok(outcome) = tokio::time::timeout_at(deadline, joining).await else { return Ok(false) };
+        let Standing::Joining(joiner, _) = std::mem::replace(&mut self.standing, Standing::Outside) else {
+            return Ok(false);
+        };
+        let (member_id, joined) =
+            outcome.map_err(|_| Error::broker("join group", ErrorCode::RebalanceInProgress, None))?;
+        self.member_id = member_id.clone();
+        let joined = joined?;
+        self.standing = Standing::Member(Membership::begin(&joiner, member_id, joined.generation));
+        self.shared_out = joined.shared_out;
+        self.positions = joined.assigned.into_iter().map(|partition| (partition, UNKNOWN)).collect();
+        Ok(true)
     }
 
-    async fn join(&mut self, topics: &[String]) -> Result<(), Error> {
+    async fn start_joining(&mut self) -> Result<(), Error> {
         self.positions.clear();
         self.committed.clear();
         self.resumed = false;
-        let mut joined = self.send_join(topics).await?;
-        if ErrorCode::from_code(joined.error_code) == ErrorCode::MemberIdRequired {
-            self.member_id = owned(&joined.member_id);
-            joined = self.send_join(topics).await?;
-        }
-        check(joined.error_code, None, || "join group".to_owned())?;
-        self.member_id = owned(&joined.member_id);
-        let shares = if joined.leader == joined.member_id && !joined.skip_assignment {
-            self.share_out(&joined).await?
-        } else {
-            BTreeMap::new()
-        };
-        let assigned = self.sync(&joined, shares).await?;
-        let now = Instant::now();
-        self.membership = Some(Membership {
+        self.shared_out = None;
+        self.look_at_topics().await?;
+        let joiner = Joiner {
+            cluster: Arc::clone(&self.cluster),
+            coordinator: self.coordinator().await?,
+            group: self.group()?,
+            config: self.config.clone(),
+            topics: self.topics.clone(),
             member_id: self.member_id.clone(),
-            generation: joined.generation_id,
-            heartbeat_due: now + self.config.heartbeat_interval,
-            last_contact: now,
-        });
-        self.positions = assigned.into_iter().map(|partition| (partition, UNKNOWN)).collect();
+        };
+        let joining = tokio::spawn(joiner.clone().run());
+        self.standing = Standing::Joining(joiner, joining);
         Ok(())
     }
 
-    async fn send_join(&mut self, topics: &[String]) -> Result<JoinGroupResponse, Error> {
-        let mut subscription = ConsumerProtocolSubscription::default();
-        subscription.topics = topics.iter().map(|topic| wire::text(topic)).collect();
-        let mut protocol = JoinGroupRequestProtocol::default();
-        protocol.name = StrBytes::from_static_str("range");
-        protocol.metadata = versioned(1, |out| subscription.encode(out, 1).map_err(|error| error.to_string()))?;
-        let mut request = JoinGroupRequest::default();
-        request.group_id = self.group()?;
-        request.session_timeout_ms = millis(self.config.session_timeout);
-        request.rebalance_timeout_ms = millis(self.config.rebalance_timeout);
-        request.member_id = self.member_id.clone();
-        request.protocol_type = StrBytes::from_static_str("consumer");
-        request.protocols = vec![protocol];
-        let instance_id = self.instance_id();
-        let connection = self.coordinator().await?;
-        let version = connection.version_of::<JoinGroupRequest>(i16::MAX)?;
-        if version >= 5 {
-            request.group_instance_id = instance_id;
+    /// What was read so far is committed before another member may get it.
+    async fn commit_before_rebalance(&mut self) {
+        if self.config.auto_commit.is_some()
+            && let Err(error) = self.commit().await
+        {
+            tracing::debug!("commit before a rebalance: {error}");
         }
-        let wait = self.config.rebalance_timeout + Duration::from_secs(5);
-        connection.call_within(version, &request, wait).await
     }
 
-    /// The leader's part: who gets which partitions.
-    async fn share_out(&self, joined: &JoinGroupResponse) -> Result<BTreeMap<String, Vec<Partition>>, Error> {
-        let mut members = Vec::new();
-        let mut topics = BTreeSet::new();
-        for member in &joined.members {
-            let mut metadata = member.metadata.clone();
-            let subscribed = subscribed_topics(&mut metadata)?;
-            topics.extend(subscribed.iter().cloned());
-            let instance_id = member.group_instance_id.as_ref().map(ToString::to_string);
-            members.push(Member { id: member.member_id.to_string(), instance_id, topics: subscribed });
-        }
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let metadata = self.cluster.metadata(Some(&names)).await?;
-        let counts = metadata
-            .topics
-            .iter()
-            .filter_map(|topic| {
-                let name = topic.name.as_ref()?.0.to_string();
-                Some((name, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
-            })
-            .collect();
-        Ok(assignor::range(&members, &counts))
-    }
-
-    async fn sync(
-        &mut self,
-        joined: &JoinGroupResponse,
-        shares: BTreeMap<String, Vec<Partition>>,
-    ) -> Result<Vec<Partition>, Error> {
-        let mut request = SyncGroupRequest::default();
-        request.group_id = self.group()?;
-        request.generation_id = joined.generation_id;
-        request.member_id = joined.member_id.clone();
-        for (member, partitions) in shares {
-            let mut assignment = SyncGroupRequestAssignment::default();
-            assignment.member_id = wire::text(&member);
-            assignment.assignment = encode_assignment(&partitions)?;
-            request.assignments.push(assignment);
-        }
-        let instance_id = self.instance_id();
-        let connection = self.coordinator().await?;
-        let version = connection.version_of::<SyncGroupRequest>(i16::MAX)?;
-        if version >= 3 {
-            request.group_instance_id = instance_id;
-        }
-        if version >= 5 {
-            request.protocol_type = Some(StrBytes::from_static_str("consumer"));
-            request.protocol_name.clone_from(&joined.protocol_name);
-        }
-        let response = connection.call_at(version, &request).await?;
-        check(response.error_code, None, || "sync group".to_owned())?;
-        decode_assignment(response.assignment)
+    /// Looks which topics there are; says whether the group has to share out anew.
+    async fn look_at_topics(&mut self) -> Result<bool, Error> {
+        let auto_create = self.config.allow_auto_create_topics;
+        let counts = match &self.subscription {
+            Subscription::Topics(topics) => {
+                let shared: BTreeSet<&String> =
+                    topics.iter().chain(self.shared_out.iter().flat_map(BTreeMap::keys)).collect();
+                let names: Vec<&str> = shared.into_iter().map(String::as_str).collect();
+                self.cluster.partition_counts(&names, auto_create).await?
+            }
+            Subscription::Matching(_) => self.cluster.all_partition_counts().await?,
+            Subscription::Partitions(_) => return Ok(false),
+        };
+        let wanted: BTreeSet<String> = match &self.subscription {
+            Subscription::Topics(topics) => topics.iter().cloned().collect(),
+            Subscription::Matching(filter) => counts.keys().filter(|topic| filter.contains(topic)).cloned().collect(),
+            Subscription::Partitions(_) => BTreeSet::new(),
+        };
+        // A topic that is missing may come any moment, above all one that was just asked for.
+        let is_complete = wanted.iter().all(|topic| counts.contains_key(topic));
+        let pause = if is_complete { self.config.metadata_max_age } else { MISSING_TOPIC_LOOK };
+        self.look_due = Instant::now() + pause;
+        let has_grown = self.shared_out.as_ref().is_some_and(|before| {
+            let now = |topic: &String| counts.get(topic);
+            before.iter().any(|(topic, count)| now(topic).is_some_and(|now| now != count))
+                || wanted.iter().any(|topic| now(topic).is_some() && !before.contains_key(topic))
+        });
+        let is_different = wanted != self.topics;
+        self.topics = wanted;
+        Ok(is_different || has_grown)
     }
 
     /// Finds where to begin in every partition that has no position yet.
@@ -440,8 +427,7 @@ impl Consumer {
                 partitions.iter().map(|(partition, offset)| (partition.clone(), offset.unwrap_or(UNKNOWN))).collect();
         }
         if !self.resumed && self.config.group.is_some() {
-            let unknown: Vec<Partition> =
-                self.positions.iter().filter(|(_, at)| **at == UNKNOWN).map(|(p, _)| p.clone()).collect();
+            let unknown = self.positions_at(UNKNOWN);
             if !unknown.is_empty() {
                 let group = self.group()?;
                 let connection = self.coordinator().await?;
@@ -452,130 +438,125 @@ impl Consumer {
             }
         }
         self.resumed = true;
-        let unknown: Vec<Partition> =
-            self.positions.iter().filter(|(_, at)| **at == UNKNOWN).map(|(p, _)| p.clone()).collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let timestamp = match self.config.offset_reset {
+        let unknown = self.positions_at(UNKNOWN);
+        let reset = match self.config.offset_reset {
             OffsetReset::Earliest => offsets::EARLIEST,
             OffsetReset::Latest => offsets::LATEST,
+            OffsetReset::None if unknown.is_empty() => offsets::LATEST,
             OffsetReset::None => {
                 let what = format!("no committed offset for {unknown:?} and no reset policy");
                 return Err(Error::broker(what, ErrorCode::OffsetOutOfRange, None));
             }
         };
-        for (partition, offset) in self.list_offsets(&unknown, timestamp).await? {
-            self.positions.insert(partition, offset);
+        let marked = [offsets::EARLIEST, offsets::LATEST].map(|end| (self.positions_at(end), end));
+        for (partitions, timestamp) in [(unknown, reset)].into_iter().chain(marked) {
+            self.begin_at(&partitions, timestamp).await?;
         }
         Ok(())
     }
 
-    async fn list_offsets(&mut self, partitions: &[Partition], timestamp: i64) -> Result<Vec<(Partition, i64)>, Error> {
-        let by_leader = self.by_leader(partitions).await?;
-        let mut found = Vec::new();
-        for (leader, partitions) in by_leader {
-            let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
-            for (topic, index) in &partitions {
-                let mut partition = ListOffsetsPartition::default();
-                partition.partition_index = *index;
-                partition.current_leader_epoch = -1;
-                partition.timestamp = timestamp;
-                topics.entry(topic).or_default().push(partition);
-            }
-            let mut request = ListOffsetsRequest::default();
-            request.replica_id = BrokerId(-1);
-            request.isolation_level = i8::from(self.config.read_committed);
-            request.topics = topics
-                .into_iter()
-                .map(|(name, partitions)| {
-                    let mut topic = ListOffsetsTopic::default();
-                    topic.name = TopicName(wire::text(name));
-                    topic.partitions = partitions;
-                    topic
-                })
-                .collect();
-            let connection = self.cluster.broker(leader).await?;
-            let version = connection.version_of::<ListOffsetsRequest>(i16::MAX)?;
-            if version < 2 {
-                request.isolation_level = 0;
-            }
-            let response = connection.call_at(version, &request).await?;
-            for topic in response.topics {
-                for partition in topic.partitions {
-                    let home = (topic.name.0.to_string(), partition.partition_index);
-                    check(partition.error_code, None, || format!("offsets of {}-{}", home.0, home.1))?;
-                    found.push((home, partition.offset));
-                }
-            }
-        }
-        Ok(found)
+    fn positions_at(&self, mark: i64) -> Vec<Partition> {
+        self.positions.iter().filter(|(_, at)| **at == mark).map(|(partition, _)| partition.clone()).collect()
     }
 
+    async fn begin_at(&mut self, partitions: &[Partition], timestamp: i64) -> Result<(), Error> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        for (leader, partitions) in self.by_leader(partitions).await? {
+            let timestamps = partitions.into_iter().map(|partition| (partition, timestamp)).collect();
+            let connection = self.cluster.broker(leader).await?;
+            for (partition, offset) in offsets::list(&connection, &timestamps, self.config.read_committed).await? {
+                let offset = offset?;
+                // 0 where a log is empty and the broker names no offset.
+                self.positions.insert(partition, offset.max(0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits partitions by their leader. Those without one are left out and looked for next time.
+    ///
+    /// # Errors
+    /// When none of them has a leader.
     async fn by_leader(&mut self, partitions: &[Partition]) -> Result<BTreeMap<i32, Vec<Partition>>, Error> {
         if partitions.iter().any(|partition| !self.leaders.contains_key(partition)) {
             let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
             let topics: Vec<&str> = topics.into_iter().collect();
-            self.leaders = self.cluster.leaders(&topics).await?;
+            let found = self.cluster.leaders(&topics).await?;
+            self.leaders.extend(found);
         }
         let mut by_leader: BTreeMap<i32, Vec<Partition>> = BTreeMap::new();
         for partition in partitions {
-            let leader = self.leaders.get(partition).copied().ok_or_else(|| {
-                Error::broker(format!("{}-{}", partition.0, partition.1), ErrorCode::LeaderNotAvailable, None)
-            })?;
-            by_leader.entry(leader).or_default().push(partition.clone());
+            if let Some(leader) = self.leaders.get(partition) {
+                by_leader.entry(*leader).or_default().push(partition.clone());
+            }
         }
-        Ok(by_leader)
+        match partitions.first() {
+            Some((topic, index)) if by_leader.is_empty() => {
+                Err(Error::broker(format!("{topic}-{index}"), ErrorCode::LeaderNotAvailable, None))
+            }
+            _ => Ok(by_leader),
+        }
     }
 
     /// Fetches from every leader at once; with several of them, none waits long for another.
     async fn fetch(&mut self, wait: Duration) -> Result<Vec<Received>, Error> {
-        let partitions: Vec<Partition> = self.positions.keys().cloned().collect();
+        let partitions: Vec<Partition> =
+            self.positions.iter().filter(|(_, at)| 0 <= **at).map(|(partition, _)| partition.clone()).collect();
         let by_leader = self.by_leader(&partitions).await?;
-        let wait = if by_leader.len() > 1 { wait.min(Duration::from_millis(100)) } else { wait };
+        let wait = if by_leader.len() > 1 { wait.min(RETRY_BACKOFF) } else { wait };
         // Each leader gets to be first in turn.
         let mut order: Vec<(i32, Vec<Partition>)> = by_leader.into_iter().collect();
         self.next_leader = (self.next_leader + 1) % order.len().max(1);
         order.rotate_left(self.next_leader);
         let calls = order.iter().map(|(leader, partitions)| self.fetch_from(*leader, partitions, wait));
-        let mut received = Vec::new();
-        let mut failed = None;
+        let (mut answers, mut failed) = (Vec::new(), None);
         for answer in futures::future::join_all(calls).await {
             match answer {
-                Ok(answers) => received.extend(answers),
+                Ok(answer) => answers.extend(answer),
                 Err(error) => failed = Some(error),
             }
         }
+        // From here on nothing waits: records taken and positions moved belong together.
         let mut records = Vec::new();
-        let mut out_of_range = Vec::new();
-        for answer in received {
-            match ErrorCode::from_code(answer.error) {
+        for (partition, code, fetched) in answers {
+            let Some(position) = self.positions.get_mut(&partition) else { continue };
+            match code {
                 ErrorCode::None => {
-                    let Some(position) = self.positions.get_mut(&answer.partition) else { continue };
-                    let next = decode(&answer, *position, self.config.read_committed, &mut records)?;
-                    *position = next.max(*position);
+                    let decoded = decode(&fetched, *position, self.config.read_committed);
+                    *position = decoded.next;
+                    if let Some(broken) = decoded.broken {
+                        let what = format!("{}-{} at offset {position}", partition.0, partition.1);
+                        failed = Some(Error::Corrupt { what, source: broken });
+                    }
+                    records.extend(decoded.records.into_iter().map(|(record, log_append_time)| {
+                        let (topic, partition) = partition.clone();
+                        Received { topic, partition, log_append_time, record }
+                    }));
                 }
-                ErrorCode::OffsetOutOfRange => out_of_range.push(answer.partition),
-                code => {
-                    failed =
-                        Some(Error::broker(format!("fetch {}-{}", answer.partition.0, answer.partition.1), code, None))
-                }
+                ErrorCode::OffsetOutOfRange => *position = UNKNOWN,
+                code => failed = Some(Error::broker(format!("fetch {}-{}", partition.0, partition.1), code, None)),
             }
-        }
-        for partition in out_of_range {
-            self.positions.insert(partition, UNKNOWN);
         }
         match failed {
             Some(error) if records.is_empty() => Err(error),
             Some(error) => {
-                let _mended_next_time = self.recover(&error);
+                if !self.recover(&error) {
+                    self.failed = Some(error);
+                }
                 Ok(records)
             }
             None => Ok(records),
         }
     }
 
-    async fn fetch_from(&self, leader: i32, partitions: &[Partition], wait: Duration) -> Result<Vec<Fetched>, Error> {
+    async fn fetch_from(
+        &self,
+        leader: i32,
+        partitions: &[Partition],
+        wait: Duration,
+    ) -> Result<Vec<(Partition, ErrorCode, Fetched)>, Error> {
         let connection = self.cluster.broker(leader).await?;
         // Names, not ids: 12 is the newest that has them.
         let version = connection.version_of::<FetchRequest>(12)?;
@@ -594,8 +575,12 @@ impl Consumer {
         request.replica_id = BrokerId(-1);
         request.max_wait_ms = millis(wait);
         request.min_bytes = self.config.fetch_bytes_min;
-        request.max_bytes = self.config.fetch_bytes_max;
-        request.isolation_level = if version >= 4 { i8::from(self.config.read_committed) } else { 0 };
+        if version >= 3 {
+            request.max_bytes = self.config.fetch_bytes_max;
+        }
+        if version >= 4 {
+            request.isolation_level = i8::from(self.config.read_committed);
+        }
         request.session_id = 0;
         request.session_epoch = -1;
         request.topics = topics
@@ -619,12 +604,9 @@ impl Consumer {
                     .map(|aborted| (aborted.first_offset, aborted.producer_id.0))
                     .collect();
                 aborted.sort_unstable();
-                fetched.push(Fetched {
-                    partition: (topic.topic.0.to_string(), partition.partition_index),
-                    error: partition.error_code,
-                    records: partition.records.unwrap_or_default(),
-                    aborted,
-                });
+                let home = (topic.topic.0.to_string(), partition.partition_index);
+                let records = partition.records.unwrap_or_default();
+                fetched.push((home, ErrorCode::from_code(partition.error_code), Fetched { records, aborted }));
             }
         }
         Ok(fetched)
@@ -639,50 +621,31 @@ impl Consumer {
         if self.config.group.is_none() {
             return Ok(());
         }
-        let moved: Vec<(Partition, i64)> = self
+        let generation = match &self.standing {
+            Standing::Member(membership) => Some(membership.generation),
+            _ if self.is_shared() => return Ok(()),
+            _ => None,
+        };
+        let moved: BTreeMap<Partition, i64> = self
             .positions
             .iter()
-            .filter(|(partition, at)| **at != UNKNOWN && self.committed.get(*partition) != Some(*at))
+            .filter(|(partition, at)| 0 <= **at && self.committed.get(*partition) != Some(*at))
             .map(|(partition, at)| (partition.clone(), *at))
             .collect();
         if moved.is_empty() {
             return Ok(());
         }
-        let mut request = OffsetCommitRequest::default();
-        request.group_id = self.group()?;
-        request.generation_id_or_member_epoch = self.membership.as_ref().map_or(-1, |membership| membership.generation);
-        request.member_id = self.membership.as_ref().map(|membership| membership.member_id.clone()).unwrap_or_default();
-        request.retention_time_ms = -1;
-        let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-        for ((topic, index), offset) in &moved {
-            let mut partition = OffsetCommitRequestPartition::default();
-            partition.partition_index = *index;
-            partition.committed_offset = *offset;
-            partition.committed_leader_epoch = -1;
-            partition.committed_metadata = Some(StrBytes::default());
-            topics.entry(topic).or_default().push(partition);
-        }
-        request.topics = topics
-            .into_iter()
-            .map(|(name, partitions)| {
-                let mut topic = OffsetCommitRequestTopic::default();
-                topic.name = TopicName(wire::text(name));
-                topic.partitions = partitions;
-                topic
-            })
-            .collect();
-        let instance_id = self.membership.is_some().then(|| self.instance_id()).flatten();
+        let mut request = offsets::commit_request(self.group()?, &moved);
         let connection = self.coordinator().await?;
         let version = connection.version_of::<OffsetCommitRequest>(i16::MAX)?;
-        if version >= 7 {
-            request.group_instance_id = instance_id;
-        }
-        let response = connection.call_at(version, &request).await?;
-        for topic in &response.topics {
-            for partition in &topic.partitions {
-                check(partition.error_code, None, || format!("commit {}-{}", topic.name.0, partition.partition_index))?;
+        if let Some(generation) = generation.filter(|_| version >= 1) {
+            request.generation_id_or_member_epoch = generation;
+            request.member_id = self.member_id.clone();
+            if version >= 7 {
+                request.group_instance_id = self.config.group_instance_id.as_deref().map(wire::text);
             }
         }
+        offsets::commit(&connection, version, &request).await?;
         self.committed.extend(moved);
         Ok(())
     }
@@ -692,141 +655,44 @@ impl Consumer {
     /// # Errors
     /// When the commit fails; the group learns of the leave by timeout at the latest.
     pub async fn close(mut self) -> Result<(), Error> {
-        let committed = if self.config.auto_commit.is_some() { self.commit().await } else { Ok(()) };
-        if let (Some(membership), None) = (self.membership.take(), self.instance_id()) {
-            let mut request = LeaveGroupRequest::default();
-            request.group_id = self.group()?;
+        let committed = if self.config.auto_commit.is_some() { self.commit_at_last().await } else { Ok(()) };
+        if let Standing::Joining(_, joining) = &self.standing {
+            // Its connection waits for the join to be answered: a leave has to go over another.
+            joining.abort();
+            self.coordinator = None;
+        }
+        self.standing = Standing::Outside;
+        if self.is_shared() && !self.member_id.is_empty() && self.config.group_instance_id.is_none() {
+            let (group, member_id) = (self.group()?, self.member_id.clone());
             let connection = self.coordinator().await?;
-            let version = connection.version_of::<LeaveGroupRequest>(i16::MAX)?;
-            if version >= 3 {
-                let mut member = MemberIdentity::default();
-                member.member_id = membership.member_id;
-                request.members = vec![member];
-            } else {
-                request.member_id = membership.member_id;
+            if let Err(error) = membership::leave(&connection, &group, &member_id).await {
+                tracing::debug!("leave group: {error}");
             }
-            let _left_by_timeout_else = connection.call_at(version, &request).await?;
         }
         committed
     }
-}
 
-/// A position to be found out.
-const UNKNOWN: i64 = -1;
-
-struct Fetched {
-    partition: Partition,
-    error: i16,
-    records: Bytes,
-    /// `(first offset, producer id)`, ascending.
-    aborted: Vec<(i64, i64)>,
-}
-
-/// Appends the records from `position` on and gives the next position. A batch cut off at the end is for the next fetch.
-fn decode(fetched: &Fetched, position: i64, read_committed: bool, records: &mut Vec<Received>) -> Result<i64, Error> {
-    let mut next = position;
-    let mut aborted = fetched.aborted.iter().peekable();
-    let mut aborting = BTreeSet::new();
-    let corrupt = |error: record::Error| {
-        let what = format!("{}-{} at offset {position}", fetched.partition.0, fetched.partition.1);
-        Error::broker(what, ErrorCode::CorruptMessage, Some(&error.to_string()))
-    };
-    for batch in record::batches(fetched.records.clone()) {
-        let batch = batch.map_err(corrupt)?;
-        next = next.max(batch.next_offset());
-        while let Some((_, producer)) = aborted.next_if(|(first, _)| *first <= batch.last_offset()) {
-            aborting.insert(*producer);
-        }
-        if batch.is_control() {
-            // An abort marker ends its producer's aborted range; a commit marker has none open.
-            aborting.remove(&batch.producer_id());
-            continue;
-        }
-        if read_committed && batch.is_transactional() && aborting.contains(&batch.producer_id()) {
-            continue;
-        }
-        let log_append_time = batch.timestamp_type() == record::TimestampType::LogAppendTime;
-        for record in batch.records().map_err(corrupt)? {
-            let record = record.map_err(corrupt)?;
-            if record.offset >= position {
-                let (topic, partition) = fetched.partition.clone();
-                records.push(Received { topic, partition, log_append_time, record });
+    /// Commits, trying again a few times: there is no later poll to do it.
+    async fn commit_at_last(&mut self) -> Result<(), Error> {
+        for _ in 0..10 {
+            match self.commit().await {
+                Err(error) if error.is_retriable() => {
+                    self.coordinator = None;
+                    tokio::time::sleep(RETRY_BACKOFF).await;
+                }
+                done => return done,
             }
         }
+        self.commit().await
     }
-    Ok(next)
 }
 
-/// Encodes a group protocol's message: its version, then the message.
-fn versioned(version: i16, encode: impl FnOnce(&mut BytesMut) -> Result<(), String>) -> Result<Bytes, Error> {
-    let mut out = BytesMut::new();
-    out.extend_from_slice(&version.to_be_bytes());
-    encode(&mut out).map_err(|error| Error::broker("group protocol", ErrorCode::UnknownServerError, Some(&error)))?;
-    Ok(out.freeze())
-}
-
-fn take_version(bytes: &mut Bytes) -> Option<i16> {
-    let version = i16::from_be_bytes(*bytes.first_chunk()?);
-    let _version = bytes.split_to(2);
-    Some(version)
-}
-
-fn inconsistent(what: &str) -> Error {
-    Error::broker(what, ErrorCode::InconsistentGroupProtocol, None)
-}
-
-/// The topics of an encoded subscription of any version.
-///
-/// # Errors
-/// When the bytes are no subscription.
-pub fn subscribed_topics(bytes: &mut Bytes) -> Result<BTreeSet<String>, Error> {
-    let version = take_version(bytes).ok_or_else(|| inconsistent("subscription of a member"))?;
-    let subscription = ConsumerProtocolSubscription::decode(bytes, version.clamp(0, 3))
-        .map_err(|_| inconsistent("subscription of a member"))?;
-    Ok(subscription.topics.iter().map(ToString::to_string).collect())
-}
-
-/// Encodes what a member is assigned.
-///
-/// # Errors
-/// When a topic's name is too long.
-pub fn encode_assignment(partitions: &[Partition]) -> Result<Bytes, Error> {
-    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for (topic, partition) in partitions {
-        topics.entry(topic).or_default().push(*partition);
-    }
-    let mut assignment = ConsumerProtocolAssignment::default();
-    for (name, partitions) in topics {
-        let mut topic = AssignedTopic::default();
-        topic.topic = TopicName(wire::text(name));
-        topic.partitions = partitions;
-        assignment.assigned_partitions.push(topic);
-    }
-    versioned(1, |out| assignment.encode(out, 1).map_err(|error| error.to_string()))
-}
-
-/// The partitions of an encoded assignment of any version; none for empty bytes.
-///
-/// # Errors
-/// When the bytes are no assignment.
-pub fn decode_assignment(mut bytes: Bytes) -> Result<Vec<Partition>, Error> {
-    if bytes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let version = take_version(&mut bytes).ok_or_else(|| inconsistent("assignment"))?;
-    let assignment =
-        ConsumerProtocolAssignment::decode(&mut bytes, version.clamp(0, 3)).map_err(|_| inconsistent("assignment"))?;
-    let mut partitions = Vec::new();
-    for topic in assignment.assigned_partitions {
-        partitions.extend(topic.partitions.iter().map(|partition| (topic.topic.0.to_string(), *partition)));
-    }
-    Ok(partitions)
-}
-
-/// A copy that does not keep the answer's whole frame in memory.
-fn owned(text: &StrBytes) -> StrBytes {
-    wire::text(text)
-}
+/// A position to be found out. Next to it stand [`offsets::EARLIEST`] and [`offsets::LATEST`], the ends to begin at.
+const UNKNOWN: i64 = i64::MIN;
+/// Pause before something is tried again.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// How often to look for a topic that is missing.
+const MISSING_TOPIC_LOOK: Duration = Duration::from_millis(500);
 
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)

@@ -66,6 +66,14 @@ pub enum Error {
     /// A broker id that is not in the cluster (any more).
     #[error("broker {0} is not in the cluster")]
     UnknownBroker(i32),
+    /// Records that are not what a log may hold.
+    #[error("{what}: {source}")]
+    Corrupt {
+        /// Where.
+        what: String,
+        /// Why.
+        source: record::Error,
+    },
     /// The broker answered with an error.
     #[error("{what}: {} ({code})", message.as_deref().unwrap_or(code.message()))]
     Broker {
@@ -92,7 +100,11 @@ impl Error {
             Self::Connect { .. } | Self::Disconnected { .. } | Self::TimedOut { .. } | Self::NoBroker { .. } => true,
             Self::Broker { code, .. } => code.is_retriable(),
             Self::UnknownBroker(_) => true,
-            Self::Unsupported { .. } | Self::Encode(_) | Self::Decode { .. } | Self::BadAddress(_) => false,
+            Self::Unsupported { .. }
+            | Self::Encode(_)
+            | Self::Decode { .. }
+            | Self::BadAddress(_)
+            | Self::Corrupt { .. } => false,
         }
     }
 

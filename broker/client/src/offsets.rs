@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use wire::StrBytes;
 use wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use wire::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
-use wire::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetFetchRequest, TopicName};
+use wire::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName};
 
 use crate::connection::Connection;
 use crate::error::{Error, check};
@@ -128,4 +130,47 @@ pub async fn list(
         }
     }
     Ok(found)
+}
+
+/// A request to commit these offsets from outside the group; a member adds who it is.
+#[must_use]
+pub fn commit_request(group: GroupId, offsets: &BTreeMap<Partition, i64>) -> OffsetCommitRequest {
+    let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
+    for ((topic, index), offset) in offsets {
+        let mut partition = OffsetCommitRequestPartition::default();
+        partition.partition_index = *index;
+        partition.committed_offset = *offset;
+        partition.committed_leader_epoch = -1;
+        partition.committed_metadata = Some(StrBytes::default());
+        topics.entry(topic).or_default().push(partition);
+    }
+    let mut request = OffsetCommitRequest::default();
+    request.group_id = group;
+    request.generation_id_or_member_epoch = -1;
+    request.retention_time_ms = -1;
+    request.topics = topics
+        .into_iter()
+        .map(|(name, partitions)| {
+            let mut topic = OffsetCommitRequestTopic::default();
+            topic.name = TopicName(wire::text(name));
+            topic.partitions = partitions;
+            topic
+        })
+        .collect();
+    request
+}
+
+/// Commits offsets.
+///
+/// # Errors
+/// When the coordinator refuses any of them or does not answer.
+pub async fn commit(coordinator: &Connection, version: i16, request: &OffsetCommitRequest) -> Result<(), Error> {
+    let response = coordinator.call_at(version, request).await?;
+    for topic in &response.topics {
+        for partition in &topic.partitions {
+            let home = || format!("offset of {}-{}", &*topic.name.0, partition.partition_index);
+            check(partition.error_code, None, home)?;
+        }
+    }
+    Ok(())
 }

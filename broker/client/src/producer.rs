@@ -1,23 +1,37 @@
 //! Sends records: gathered into batches per partition, one request per leader at a time, retried in order until acknowledged.
 //! One request at a time keeps the order of a partition through retries, which matters more here than the last bit of speed.
+//! All work is done by one task, which ends with the [`Producer`] once everything queued is settled.
 
-use std::collections::{BTreeMap, VecDeque};
+mod batch;
+mod request;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use record::builder::{BatchBuilder, BatchOptions};
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use record::codec::Compression;
 use record::record::RecordHeader;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
-use wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use wire::messages::{InitProducerIdRequest, ProduceRequest, ProducerId, TopicName, TransactionalId};
-use wire::{ErrorCode, StrBytes};
+use wire::ErrorCode;
 
 use crate::cluster::ClusterClient;
 use crate::error::{Error, check};
 use crate::partitioner::Partitioner;
+use batch::PartitionQueue;
+use request::{Answers, ask_producer_id, produce};
+
+/// `(topic, partition)`.
+type Home = (String, i32);
+
+/// Orders taken in at a time before batches are looked at.
+const ORDERS_AT_ONCE: usize = 10_000;
+/// Orders that wait to be taken in; what they hold is bounded by [`Config::buffer_bytes`].
+const ORDERS_WAITING: usize = 1000;
 
 /// How a producer sends.
 #[derive(Clone, Debug)]
@@ -30,8 +44,12 @@ pub struct Config {
     pub linger: Duration,
     /// A batch is full at this many bytes, before compression.
     pub batch_bytes: usize,
-    /// Records not yet acknowledged; further sends wait. At least 1.
-    pub buffered_records_max: usize,
+    /// Most bytes of records not yet acknowledged; further sends wait.
+    pub buffer_bytes: usize,
+    /// How long a send waits for room or for its topic to be known.
+    pub max_block: Duration,
+    /// After how long to look anew how many partitions a topic has.
+    pub metadata_max_age: Duration,
     /// How long the broker may wait for followers.
     pub request_timeout: Duration,
     /// How long a record is tried before it is given up.
@@ -40,7 +58,7 @@ pub struct Config {
     pub retries: u32,
     /// Pause before it is.
     pub retry_backoff: Duration,
-    /// Ask for a producer id, so that a retry never doubles a record. Only with acks -1.
+    /// Ask for a producer id, so that a retry never doubles a record. Of no effect unless acks is -1.
     pub idempotent: bool,
 }
 
@@ -51,7 +69,9 @@ impl Default for Config {
             compression: Compression::default(),
             linger: Duration::ZERO,
             batch_bytes: 16384,
-            buffered_records_max: 100_000,
+            buffer_bytes: 32 << 20,
+            max_block: Duration::from_secs(60),
+            metadata_max_age: Duration::from_secs(300),
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
             retries: u32::MAX,
@@ -98,6 +118,14 @@ struct Queued {
     record: Outgoing,
     at: Instant,
     outcome: oneshot::Sender<Outcome>,
+    /// Gives its bytes back when the record is settled.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Queued {
+    fn fail(self, error: &Arc<Error>) {
+        let _nobody_waits = self.outcome.send(Err(Arc::clone(error)));
+    }
 }
 
 enum Order {
@@ -109,22 +137,38 @@ enum Order {
 #[derive(Debug)]
 pub struct Producer {
     orders: mpsc::Sender<Order>,
+    room: Arc<Semaphore>,
+    buffer_bytes: u32,
+    max_block: Duration,
 }
 
 impl Producer {
     /// A producer for a cluster; connects when first used.
     #[must_use]
     pub fn new(cluster: Arc<ClusterClient>, config: Config) -> Self {
-        let (orders, received) = mpsc::channel(config.buffered_records_max.max(1));
+        let (orders, received) = mpsc::channel(ORDERS_WAITING);
+        let buffer_bytes = u32::try_from(config.buffer_bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let room = Arc::new(Semaphore::new(usize::try_from(buffer_bytes).unwrap_or(usize::MAX)));
+        let max_block = config.max_block;
         tokio::spawn(Sender::new(cluster, config).run(received));
-        Self { orders }
+        Self { orders, room, buffer_bytes, max_block }
     }
 
-    /// Queues a record, waiting while too many are queued. The receiver gives what becomes of it.
+    /// Queues a record, waiting while there is no room. The receiver gives what becomes of it.
     pub async fn send(&self, record: Outgoing) -> oneshot::Receiver<Outcome> {
         let (outcome, received) = oneshot::channel();
-        // The task lives as long as this sender, so the channel is open.
-        let _open = self.orders.send(Order::Send(Queued { record, at: Instant::now(), outcome })).await;
+        // A record larger than the whole buffer goes when it is alone.
+        let bytes = u32::try_from(batch::size_of_record(&record)).unwrap_or(u32::MAX).min(self.buffer_bytes);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes);
+        let queued = |room| Queued { record, at: Instant::now(), outcome, room };
+        match tokio::time::timeout(self.max_block, room).await {
+            // The task lives as long as this sender, so the channel is open.
+            Ok(room) => drop(self.orders.send(Order::Send(queued(room.ok()))).await),
+            Err(_) => {
+                let text = format!("no room for {bytes} bytes within {:?}", self.max_block);
+                queued(None).fail(&Arc::new(Error::broker("send", ErrorCode::RequestTimedOut, Some(&text))));
+            }
+        }
         received
     }
 
@@ -137,70 +181,67 @@ impl Producer {
     }
 }
 
-/// Records of one partition on their way: the first batch may have been sent before.
-struct Batch {
-    records: Bytes,
-    base_sequence: i32,
-    count: i32,
-    timestamps: Vec<i64>,
-    outcomes: Vec<oneshot::Sender<Outcome>>,
-    at: Instant,
-    attempts: u32,
+/// What is known of a topic.
+struct Topic {
+    partition_count: i32,
+    learned: Instant,
 }
 
-#[derive(Default)]
-struct PartitionQueue {
-    waiting: VecDeque<Queued>,
-    waiting_bytes: usize,
-    /// Built, and perhaps sent; kept as it is until settled so that a retry is the same batch.
-    batch: Option<Batch>,
-    next_sequence: i32,
-}
+/// A request that came back: whom it was sent to, with whose batches, and what was said.
+type Landed = (i32, Vec<Home>, Result<Option<Answers>, Error>);
 
 struct Sender {
     cluster: Arc<ClusterClient>,
     config: Config,
-    queues: BTreeMap<(String, i32), PartitionQueue>,
+    queues: BTreeMap<Home, PartitionQueue>,
     partitioner: Partitioner,
-    partition_counts: BTreeMap<String, i32>,
-    leaders: BTreeMap<(String, i32), i32>,
+    topics: BTreeMap<String, Topic>,
+    leaders: BTreeMap<Home, i32>,
+    /// When a topic may be asked for again.
+    learn_due: BTreeMap<String, Instant>,
     producer_id: Option<(i64, i16)>,
+    producer_id_due: Instant,
     /// Records whose topic is not known yet.
     homeless: VecDeque<Queued>,
+    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// Leaders a request is under way to.
+    busy: BTreeSet<i32>,
 }
 
 impl Sender {
-    fn new(cluster: Arc<ClusterClient>, config: Config) -> Self {
+    fn new(cluster: Arc<ClusterClient>, mut config: Config) -> Self {
+        config.idempotent &= config.acks == -1;
         Self {
             cluster,
             config,
             queues: BTreeMap::new(),
             partitioner: Partitioner::default(),
-            partition_counts: BTreeMap::new(),
+            topics: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            learn_due: BTreeMap::new(),
             producer_id: None,
+            producer_id_due: Instant::now(),
             homeless: VecDeque::new(),
+            flights: FuturesUnordered::new(),
+            busy: BTreeSet::new(),
         }
     }
 
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut received = Vec::new();
         let mut flushes: Vec<oneshot::Sender<()>> = Vec::new();
-        loop {
+        let mut is_open = true;
+        while is_open || !self.is_idle() {
             if self.is_idle() {
                 for flushed in flushes.drain(..) {
-                    let _gone = flushed.send(());
+                    let _nobody_waits = flushed.send(());
                 }
-                if orders.recv_many(&mut received, 10_000).await == 0 {
-                    return;
-                }
-            } else {
-                while let Ok(order) = orders.try_recv() {
-                    received.push(order);
-                    if received.len() >= 10_000 {
-                        break;
-                    }
-                }
+            }
+            let wake = self.next_wake(!flushes.is_empty() || !is_open);
+            tokio::select! {
+                count = orders.recv_many(&mut received, ORDERS_AT_ONCE), if is_open => is_open = count > 0,
+                Some(landed) = self.flights.next(), if !self.flights.is_empty() => self.take_answer(landed),
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
             for order in received.drain(..) {
                 match order {
@@ -209,38 +250,47 @@ impl Sender {
                 }
             }
             self.find_homes().await;
-            let hurry = !flushes.is_empty() || orders.is_closed();
-            if !self.send_due(hurry).await && !self.is_idle() {
-                tokio::time::sleep(self.pause(hurry)).await;
-            }
+            self.send_due(!flushes.is_empty() || !is_open).await;
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.homeless.is_empty() && self.queues.values().all(|queue| queue.waiting.is_empty() && queue.batch.is_none())
+        self.homeless.is_empty() && self.queues.values().all(PartitionQueue::is_empty)
     }
 
-    fn pause(&self, hurry: bool) -> Duration {
-        let retrying = self.queues.values().any(|queue| queue.batch.is_some()) || !self.homeless.is_empty();
-        if retrying {
-            self.config.retry_backoff
-        } else if hurry {
-            Duration::ZERO
-        } else {
-            // Short enough not to overrun a linger by much, long enough to gather.
-            self.config.linger.clamp(Duration::from_micros(200), Duration::from_millis(5))
-        }
+    /// When something is to be done that no answer and no order announces.
+    fn next_wake(&self, hurry: bool) -> Option<Instant> {
+        let of_queue = |(home, queue): (&Home, &PartitionQueue)| {
+            let due = queue.due(&self.config, hurry)?;
+            // Whoever waits for an answer, a leader or a producer id wakes with that.
+            let leader = self.leaders.get(home);
+            if leader.is_some_and(|leader| self.busy.contains(leader)) {
+                return None;
+            }
+            let leader_due = if leader.is_some() { None } else { self.learn_due.get(&home.0).copied() };
+            let needs_id = self.config.idempotent && self.producer_id.is_none();
+            let id_due = needs_id.then_some(self.producer_id_due);
+            Some([Some(due), leader_due, id_due].into_iter().flatten().fold(due, Instant::max))
+        };
+        let of_homeless = |queued: &Queued| self.learn_due.get(&queued.record.topic).copied();
+        let queues = self.queues.iter().filter_map(of_queue);
+        queues.chain(self.homeless.iter().filter_map(of_homeless)).min()
     }
 
     /// Puts every record with a known topic into its partition's queue.
     async fn find_homes(&mut self) {
-        let unknown: Vec<String> = self
+        let stale = |topic: &str| {
+            self.topics.get(topic).is_none_or(|known| self.config.metadata_max_age < known.learned.elapsed())
+        };
+        let reaches = |queued: &Queued| {
+            let count = self.topics.get(&queued.record.topic).map_or(0, |known| known.partition_count);
+            queued.record.partition.is_none_or(|partition| partition < count)
+        };
+        let unknown: BTreeSet<String> = self
             .homeless
             .iter()
+            .filter(|queued| stale(&queued.record.topic) || !reaches(queued))
             .map(|queued| queued.record.topic.clone())
-            .filter(|topic| !self.partition_counts.contains_key(topic))
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
             .collect();
         let mut failed: BTreeMap<String, Arc<Error>> = BTreeMap::new();
         for topic in unknown {
@@ -252,354 +302,197 @@ impl Sender {
         }
         for queued in std::mem::take(&mut self.homeless) {
             let topic = &queued.record.topic;
-            if let Some(error) = failed.get(topic) {
-                let _gone = queued.outcome.send(Err(Arc::clone(error)));
-            } else if let Some(count) = self.partition_counts.get(topic) {
-                let record = &queued.record;
-                let partition = record
-                    .partition
-                    .unwrap_or_else(|| self.partitioner.partition(topic, record.key.as_deref(), *count));
-                let queue = self.queues.entry((topic.clone(), partition)).or_default();
-                queue.waiting_bytes += size_of_record(record);
-                queue.waiting.push_back(queued);
-            } else if queued.at.elapsed() > self.config.delivery_timeout {
-                let error = Error::broker(format!("topic '{topic}'"), ErrorCode::UnknownTopicOrPartition, None);
-                let _gone = queued.outcome.send(Err(Arc::new(error)));
-            } else {
-                self.homeless.push_back(queued);
+            let count = self.topics.get(topic).map(|known| known.partition_count);
+            match (failed.get(topic), count) {
+                (Some(error), _) => queued.fail(error),
+                (None, Some(count)) if queued.record.partition.is_none_or(|partition| partition < count) => {
+                    let key = queued.record.key.as_deref();
+                    let partition =
+                        queued.record.partition.unwrap_or_else(|| self.partitioner.partition(topic, key, count));
+                    self.queues.entry((topic.clone(), partition)).or_default().push(queued);
+                }
+                _ if self.config.max_block < queued.at.elapsed() => {
+                    let millis = self.config.max_block.as_millis();
+                    let text = match (queued.record.partition, count) {
+                        (Some(partition), Some(count)) => format!(
+                            "Partition {partition} of topic {topic} with partition count {count} is not present in \
+                             metadata after {millis} ms."
+                        ),
+                        _ => format!("Topic {topic} not present in metadata after {millis} ms."),
+                    };
+                    let error = Error::broker(format!("topic '{topic}'"), ErrorCode::RequestTimedOut, Some(&text));
+                    queued.fail(&Arc::new(error));
+                }
+                _ => self.homeless.push_back(queued),
             }
         }
     }
 
-    /// Learns a topic's partitions and leaders; asks the broker to create it if it does so by itself.
+    /// Learns a topic's partitions and leaders, not too often; asks the broker to create it if it does so by itself.
     async fn learn(&mut self, topic: &str) -> Result<(), Error> {
-        let mut request = wire::messages::MetadataRequest::default();
-        request.allow_auto_topic_creation = true;
-        let mut wanted = wire::messages::metadata_request::MetadataRequestTopic::default();
-        wanted.name = Some(TopicName(wire::text(topic)));
-        request.topics = Some(vec![wanted]);
-        let response = self.cluster.metadata_as(&request).await?;
-        for answer in &response.topics {
+        let now = Instant::now();
+        if self.learn_due.get(topic).is_some_and(|due| now < *due) {
+            return Ok(());
+        }
+        let response = self.cluster.topic_metadata(topic, true).await;
+        self.learn_due.insert(topic.to_owned(), Instant::now() + self.config.retry_backoff);
+        for answer in &response?.topics {
             check(answer.error_code, None, || format!("topic '{topic}'"))?;
             for partition in &answer.partitions {
-                self.leaders.insert((topic.to_owned(), partition.partition_index), partition.leader_id.0);
+                let home = (topic.to_owned(), partition.partition_index);
+                match partition.leader_id.0 {
+                    leader if leader >= 0 => self.leaders.insert(home, leader),
+                    _ => self.leaders.remove(&home),
+                };
             }
-            let count = i32::try_from(answer.partitions.len()).unwrap_or(i32::MAX);
-            self.partition_counts.insert(topic.to_owned(), count);
+            let partition_count = i32::try_from(answer.partitions.len()).unwrap_or(i32::MAX);
+            self.topics.insert(topic.to_owned(), Topic { partition_count, learned: Instant::now() });
         }
         Ok(())
     }
 
-    /// Builds batches that are due and sends one request to each leader. Says whether anything was settled.
-    async fn send_due(&mut self, hurry: bool) -> bool {
-        if self.config.idempotent && self.producer_id.is_none() && !self.queues.is_empty() {
-            match self.ask_producer_id().await {
-                Ok(id) => self.producer_id = Some(id),
-                Err(error) if error.is_retriable() => return false,
-                Err(error) => {
-                    self.fail_all(&Arc::new(error));
-                    return true;
-                }
-            }
-        }
-        let mut settled = self.build_due(hurry);
-        let mut per_leader: BTreeMap<i32, Vec<(String, i32)>> = BTreeMap::new();
-        let mut leaderless = Vec::new();
-        for (home, queue) in &self.queues {
-            if queue.batch.is_some() {
-                match self.leaders.get(home).filter(|leader| **leader >= 0) {
-                    Some(leader) => per_leader.entry(*leader).or_default().push(home.clone()),
-                    None => leaderless.push(home.clone()),
-                }
-            }
-        }
-        for (topic, _) in &leaderless {
-            let _tried_again_later = self.learn(topic).await;
-        }
-        let requests: Vec<_> = per_leader
-            .into_iter()
-            .map(|(leader, homes)| {
-                let request = self.request(&homes);
-                let cluster = Arc::clone(&self.cluster);
-                let config = self.config.clone();
-                async move { (homes, produce(&cluster, leader, request, &config).await) }
-            })
+    /// Builds batches that are due and sends one request to each leader that is not busy.
+    async fn send_due(&mut self, hurry: bool) {
+        let now = Instant::now();
+        let due: Vec<Home> = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.due(&self.config, hurry).is_some_and(|due| due <= now))
+            .map(|(home, _)| home.clone())
             .collect();
-        for (homes, answer) in futures::future::join_all(requests).await {
-            settled |= self.take_answer(&homes, answer);
+        if due.is_empty() || !self.has_producer_id().await {
+            return;
         }
-        for home in leaderless {
-            self.retry_or_fail(&home, Error::broker(home.0.clone(), ErrorCode::LeaderNotAvailable, None));
-        }
-        settled
-    }
-
-    fn build_due(&mut self, hurry: bool) -> bool {
-        let mut settled = false;
-        let config = &self.config;
-        for (home, queue) in &mut self.queues {
-            let Some(oldest) = queue.waiting.front().map(|queued| queued.at) else { continue };
-            let due = hurry || queue.waiting_bytes >= config.batch_bytes || oldest.elapsed() >= config.linger;
-            if queue.batch.is_none() && due {
-                match build(queue, config, self.producer_id) {
-                    Ok(batch) => queue.batch = Some(batch),
-                    Err((outcome, error)) => {
-                        let error = Error::broker(
-                            format!("record for {}-{}", home.0, home.1),
-                            ErrorCode::InvalidRecord,
-                            Some(&error),
-                        );
-                        let _gone = outcome.send(Err(Arc::new(error)));
-                        settled = true;
-                    }
+        let mut per_leader: BTreeMap<i32, Vec<Home>> = BTreeMap::new();
+        for home in due {
+            if !self.leaders.contains_key(&home) {
+                let _looked_for_again = self.learn(&home.0).await;
+            }
+            match self.leaders.get(&home) {
+                Some(leader) if self.busy.contains(leader) => {}
+                Some(leader) => per_leader.entry(*leader).or_default().push(home),
+                None => {
+                    let error = Error::broker(format!("{}-{}", home.0, home.1), ErrorCode::LeaderNotAvailable, None);
+                    self.give_up_if_late(&home, error);
                 }
-                self.partitioner.batch_sent(&home.0);
             }
         }
-        settled
+        for (leader, homes) in per_leader {
+            let mut batches = Vec::new();
+            for home in homes {
+                let Some(queue) = self.queues.get_mut(&home) else { continue };
+                if let Some(records) = queue.take_off(&home, &self.config, self.producer_id) {
+                    self.partitioner.batch_sent(&home.0);
+                    batches.push((home, records));
+                }
+            }
+            if batches.is_empty() {
+                continue;
+            }
+            self.busy.insert(leader);
+            let (cluster, config) = (Arc::clone(&self.cluster), self.config.clone());
+            self.flights.push(Box::pin(async move {
+                let answer = produce(&cluster, leader, &batches, &config).await;
+                (leader, batches.into_iter().map(|(home, _)| home).collect(), answer)
+            }));
+        }
     }
 
-    fn request(&self, homes: &[(String, i32)]) -> ProduceRequest {
-        let mut topics: BTreeMap<&str, Vec<PartitionProduceData>> = BTreeMap::new();
-        for home in homes {
-            if let Some(batch) = self.queues.get(home).and_then(|queue| queue.batch.as_ref()) {
-                let mut data = PartitionProduceData::default();
-                data.index = home.1;
-                data.records = Some(batch.records.clone());
-                topics.entry(&home.0).or_default().push(data);
+    /// Whether batches can be built: with a producer id, where one is wanted.
+    async fn has_producer_id(&mut self) -> bool {
+        if !self.config.idempotent || self.producer_id.is_some() {
+            return true;
+        }
+        if Instant::now() < self.producer_id_due {
+            return false;
+        }
+        match ask_producer_id(&self.cluster).await {
+            Ok(id) => self.producer_id = Some(id),
+            Err(error) => {
+                self.producer_id_due = Instant::now() + self.config.retry_backoff;
+                let is_fatal = !error.is_retriable();
+                let error = Arc::new(error);
+                for queue in self.queues.values_mut() {
+                    queue.fail_waiting(&error, if is_fatal { Duration::ZERO } else { self.config.delivery_timeout });
+                }
             }
         }
-        let mut request = ProduceRequest::default();
-        request.transactional_id = None::<TransactionalId>;
-        request.acks = self.config.acks;
-        request.timeout_ms = i32::try_from(self.config.request_timeout.as_millis()).unwrap_or(i32::MAX);
-        request.topic_data = topics
-            .into_iter()
-            .map(|(name, partition_data)| {
-                let mut topic = TopicProduceData::default();
-                topic.name = TopicName(wire::text(name));
-                topic.partition_data = partition_data;
-                topic
-            })
-            .collect();
-        request
+        self.producer_id.is_some()
     }
 
-    fn take_answer(&mut self, homes: &[(String, i32)], answer: Result<Option<Answers>, Error>) -> bool {
+    fn take_answer(&mut self, (leader, homes, answer): Landed) {
+        self.busy.remove(&leader);
         match answer {
             // acks 0: sent is all there is to know.
             Ok(None) => {
-                for home in homes {
+                for home in &homes {
                     self.settle(home, -1, -1);
                 }
-                true
             }
-            Ok(Some(stored)) => {
-                let mut settled = false;
-                for home in homes {
-                    match stored.get(home) {
-                        Some(stored)
-                            if !stored.code.is_error() || stored.code == ErrorCode::DuplicateSequenceNumber =>
-                        {
-                            self.settle(home, stored.base_offset, stored.log_append_time);
-                            settled = true;
-                        }
-                        Some(stored) => {
-                            let error =
-                                Error::broker(format!("{}-{}", home.0, home.1), stored.code, stored.message.as_deref());
-                            settled |= self.retry_or_fail(home, error);
-                        }
-                        None => {
-                            let error = Error::broker(
-                                format!("{}-{}: not answered", home.0, home.1),
-                                ErrorCode::UnknownServerError,
-                                None,
-                            );
-                            settled |= self.retry_or_fail(home, error);
-                        }
-                    }
+            Ok(Some(answers)) => {
+                for home in &homes {
+                    self.take_stored(home, &answers);
                 }
-                settled
             }
             Err(error) => {
-                let mut settled = false;
-                let text = error.to_string();
-                let retriable = error.is_retriable();
-                for home in homes {
-                    let code = if retriable { ErrorCode::NetworkException } else { ErrorCode::UnknownServerError };
-                    settled |=
-                        self.retry_or_fail(home, Error::broker(format!("{}-{}", home.0, home.1), code, Some(&text)));
+                let code =
+                    if error.is_retriable() { ErrorCode::NetworkException } else { ErrorCode::UnknownServerError };
+                for home in &homes {
+                    let error = Error::broker(format!("{}-{}", home.0, home.1), code, Some(&error.to_string()));
+                    self.retry_or_fail(home, error);
                 }
-                settled
             }
         }
     }
 
-    fn settle(&mut self, home: &(String, i32), base_offset: i64, log_append_time: i64) {
-        let Some(queue) = self.queues.get_mut(home) else { return };
-        let Some(batch) = queue.batch.take() else { return };
-        queue.next_sequence = next_sequence(batch.base_sequence, batch.count);
-        for ((index, outcome), timestamp) in (0_i64..).zip(batch.outcomes).zip(batch.timestamps) {
-            let offset = if base_offset < 0 { -1 } else { base_offset + index };
-            let timestamp = if log_append_time >= 0 { log_append_time } else { timestamp };
-            let _gone = outcome.send(Ok(Delivered { topic: home.0.clone(), partition: home.1, offset, timestamp }));
+    fn take_stored(&mut self, home: &Home, answers: &Answers) {
+        let what = || format!("{}-{}", home.0, home.1);
+        let Some(stored) = answers.get(home) else {
+            return self
+                .retry_or_fail(home, Error::broker(what(), ErrorCode::UnknownServerError, Some("not answered")));
+        };
+        match stored.code {
+            // A duplicate is a retry of what was stored all the same.
+            ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
+                self.settle(home, stored.base_offset, stored.log_append_time);
+            }
+            ErrorCode::MessageTooLarge if self.queues.get_mut(home).is_some_and(PartitionQueue::split) => {}
+            code => self.retry_or_fail(home, Error::broker(what(), code, stored.message.as_deref())),
         }
     }
 
-    /// Keeps the batch for another try unless that is of no use. Says whether it was given up.
-    fn retry_or_fail(&mut self, home: &(String, i32), error: Error) -> bool {
+    fn settle(&mut self, home: &Home, base_offset: i64, log_append_time: i64) {
+        if let Some(queue) = self.queues.get_mut(home) {
+            queue.settle(home, base_offset, log_append_time);
+        }
+    }
+
+    /// Keeps the batch for another try unless that is of no use.
+    fn retry_or_fail(&mut self, home: &Home, error: Error) {
         // Whoever led may lead no longer.
         self.leaders.remove(home);
-        let Some(queue) = self.queues.get_mut(home) else { return false };
-        let Some(batch) = queue.batch.as_mut() else { return false };
-        batch.attempts += 1;
-        let in_time = batch.at.elapsed() < self.config.delivery_timeout && batch.attempts <= self.config.retries;
-        if in_time && error.is_retriable() {
-            return false;
+        let Some(queue) = self.queues.get_mut(home) else { return };
+        if !queue.keep_for_retry(&self.config, &error) {
+            self.fail(home, error);
         }
+    }
+
+    fn give_up_if_late(&mut self, home: &Home, error: Error) {
+        let Some(queue) = self.queues.get_mut(home) else { return };
         let error = Arc::new(error);
-        if let Some(batch) = queue.batch.take() {
-            for outcome in batch.outcomes {
-                let _gone = outcome.send(Err(Arc::clone(&error)));
-            }
+        if queue.fail_waiting(&error, self.config.delivery_timeout) {
+            self.producer_id = None;
+        }
+    }
+
+    fn fail(&mut self, home: &Home, error: Error) {
+        if let Some(queue) = self.queues.get_mut(home) {
+            queue.fail_first(&Arc::new(error));
         }
         // The sequence has a hole now: only a new producer id makes a fresh start.
         self.producer_id = None;
-        for queue in self.queues.values_mut() {
-            queue.next_sequence = 0;
-        }
-        true
-    }
-
-    fn fail_all(&mut self, error: &Arc<Error>) {
-        for queue in self.queues.values_mut() {
-            for queued in queue.waiting.drain(..) {
-                let _gone = queued.outcome.send(Err(Arc::clone(error)));
-            }
-            queue.waiting_bytes = 0;
-            for outcome in queue.batch.take().into_iter().flat_map(|batch| batch.outcomes) {
-                let _gone = outcome.send(Err(Arc::clone(error)));
-            }
-        }
-    }
-
-    async fn ask_producer_id(&self) -> Result<(i64, i16), Error> {
-        let connection = self.cluster.any().await?;
-        let mut request = InitProducerIdRequest::default();
-        request.transactional_id = None;
-        request.transaction_timeout_ms = 60_000;
-        request.producer_id = ProducerId(-1);
-        request.producer_epoch = -1;
-        let response = connection.call(&request).await?;
-        check(response.error_code, None, || "producer id".to_owned())?;
-        Ok((response.producer_id.0, response.producer_epoch))
     }
 }
 
-/// What a leader said of each partition.
-type Answers = BTreeMap<(String, i32), Stored>;
-
-struct Stored {
-    code: ErrorCode,
-    message: Option<StrBytes>,
-    base_offset: i64,
-    log_append_time: i64,
-}
-
-async fn produce(
-    cluster: &ClusterClient,
-    leader: i32,
-    request: ProduceRequest,
-    config: &Config,
-) -> Result<Option<Answers>, Error> {
-    let connection = cluster.broker(leader).await?;
-    let version = connection.version_of::<ProduceRequest>(i16::MAX)?;
-    if config.acks == 0 {
-        connection.send_unanswered(version, &request).await?;
-        return Ok(None);
-    }
-    let wait = config.request_timeout + Duration::from_secs(5);
-    let response = connection.call_within(version, &request, wait).await?;
-    let mut stored = BTreeMap::new();
-    for topic in response.responses {
-        for partition in topic.partition_responses {
-            let answer = Stored {
-                code: ErrorCode::from_code(partition.error_code),
-                message: partition.error_message,
-                base_offset: partition.base_offset,
-                log_append_time: partition.log_append_time_ms,
-            };
-            stored.insert((topic.name.0.to_string(), partition.index), answer);
-        }
-    }
-    Ok(Some(stored))
-}
-
-fn size_of_record(record: &Outgoing) -> usize {
-    BatchBuilder::record_size_upper_bound(record.key.as_deref(), record.value.as_deref(), &record.headers)
-}
-
-/// Takes records off the queue until the batch is full. On an error the record at fault is taken out.
-fn build(
-    queue: &mut PartitionQueue,
-    config: &Config,
-    id: Option<(i64, i16)>,
-) -> Result<Batch, (oneshot::Sender<Outcome>, String)> {
-    let (producer_id, producer_epoch) = id.unwrap_or((-1, -1));
-    let base_sequence = if id.is_some() { queue.next_sequence } else { -1 };
-    let options = BatchOptions {
-        compression: config.compression,
-        producer_id,
-        producer_epoch,
-        base_sequence,
-        ..BatchOptions::default()
-    };
-    let mut builder = BatchBuilder::new(options);
-    let (mut timestamps, mut outcomes) = (Vec::new(), Vec::new());
-    let mut at = Instant::now();
-    while let Some(queued) = queue.waiting.front() {
-        let size = size_of_record(&queued.record);
-        if !builder.is_empty() && builder.uncompressed_size_in_bytes() + size > config.batch_bytes {
-            break;
-        }
-        let Some(queued) = queue.waiting.pop_front() else { break };
-        queue.waiting_bytes = queue.waiting_bytes.saturating_sub(size);
-        let timestamp = queued.record.timestamp.unwrap_or_else(now_ms);
-        let record = &queued.record;
-        if let Err(error) = builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers) {
-            if outcomes.is_empty() {
-                return Err((queued.outcome, error.to_string()));
-            }
-            let error = Error::broker(record.topic.clone(), ErrorCode::InvalidRecord, Some(&error.to_string()));
-            let _gone = queued.outcome.send(Err(Arc::new(error)));
-            break;
-        }
-        at = at.min(queued.at);
-        timestamps.push(timestamp);
-        outcomes.push(queued.outcome);
-    }
-    let count = builder.count();
-    match builder.build() {
-        Ok(records) => Ok(Batch { records, base_sequence, count, timestamps, outcomes, at, attempts: 0 }),
-        Err(error) => {
-            let message = error.to_string();
-            let mut outcomes = outcomes.into_iter();
-            let first = outcomes.next().expect("an empty batch is not built");
-            for outcome in outcomes {
-                let _gone =
-                    outcome.send(Err(Arc::new(Error::broker("batch", ErrorCode::InvalidRecord, Some(&message)))));
-            }
-            Err((first, message))
-        }
-    }
-}
-
-/// Sequences wrap from 2^31-1 to 0.
-fn next_sequence(base: i32, count: i32) -> i32 {
-    if base < 0 { 0 } else { base.wrapping_add(count) & i32::MAX }
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
+#[cfg(test)]
+mod tests;

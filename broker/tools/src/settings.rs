@@ -153,7 +153,8 @@ impl Settings {
             fetch_bytes_min: self.small("fetch.min.bytes", 0, 1)?,
             fetch_bytes_max: self.small("fetch.max.bytes", 0, 50 << 20)?,
             partition_bytes_max: self.small("max.partition.fetch.bytes", 0, 1 << 20)?,
-            ..consumer::Config::default()
+            metadata_max_age: self.millis("metadata.max.age.ms", 0, 300_000)?,
+            allow_auto_create_topics: self.boolean("allow.auto.create.topics", true)?,
         })
     }
 
@@ -187,8 +188,10 @@ impl Settings {
             delivery_timeout: delivery_timeout.max(linger + request_timeout),
             retries: retries.unsigned_abs(),
             retry_backoff: self.millis("retry.backoff.ms", 0, 100)?,
+            buffer_bytes: usize::try_from(self.number("buffer.memory", 0, 32 << 20)?).unwrap_or(32 << 20),
+            max_block: self.millis("max.block.ms", 0, 60_000)?,
+            metadata_max_age: self.millis("metadata.max.age.ms", 0, 300_000)?,
             idempotent: possible && self.boolean("enable.idempotence", true)?,
-            ..producer::Config::default()
         })
     }
 }

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wire::StrBytes;
-use wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use wire::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use wire::messages::{
     DeleteGroupsRequest, DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
@@ -195,37 +193,10 @@ impl Admin {
         if offsets.is_empty() {
             return Ok(());
         }
-        let mut request = OffsetCommitRequest::default();
-        request.group_id = GroupId(wire::text(group));
-        request.generation_id_or_member_epoch = -1;
-        request.member_id = StrBytes::default();
-        request.retention_time_ms = -1;
-        for ((topic, index), offset) in offsets {
-            let mut partition = OffsetCommitRequestPartition::default();
-            partition.partition_index = *index;
-            partition.committed_offset = *offset;
-            partition.committed_leader_epoch = -1;
-            partition.committed_metadata = Some(StrBytes::default());
-            match request.topics.last_mut().filter(|last| last.name.0.as_str() == topic) {
-                Some(last) => last.partitions.push(partition),
-                None => {
-                    let mut new = OffsetCommitRequestTopic::default();
-                    new.name = TopicName(wire::text(topic));
-                    new.partitions = vec![partition];
-                    request.topics.push(new);
-                }
-            }
-        }
+        let request = offsets::commit_request(GroupId(wire::text(group)), offsets);
         self.coordinated(group, async |coordinator, _| {
-            let response = coordinator.call(&request).await?;
-            for topic in &response.topics {
-                for partition in &topic.partitions {
-                    check(partition.error_code, None, || {
-                        format!("offset of {}-{} in group '{group}'", &*topic.name.0, partition.partition_index)
-                    })?;
-                }
-            }
-            Ok(())
+            let version = coordinator.version_of::<OffsetCommitRequest>(i16::MAX)?;
+            offsets::commit(&coordinator, version, &request).await
         })
         .await
     }

@@ -1,0 +1,1 @@
+//! Facts about the producer, against a broker that answers by script.
