@@ -1,16 +1,19 @@
 //! Starts a broker in order and stops it in reverse. What runs, and what it is told, is put together here and nowhere else.
 //! Source: contract 3.1 and 3.3; `KafkaServer.startup`, `KafkaServer.shutdown`.
 
+mod assembly;
 mod auto_topics;
 mod controlled_shutdown;
 mod coordinator_log;
 mod dynamic_config;
 mod identity;
 mod listeners;
+mod log_dir_failures;
 pub mod logging;
 mod membership;
 mod previous_sessions;
 pub mod process;
+mod settings;
 mod timers;
 
 use std::collections::BTreeMap;
@@ -19,14 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::BrokerConfig;
-use coordinator::controller::{ControllerConfig, Protocol};
-use partition_log::{LogConfig, LogManager, LogManagerConfig};
+use partition_log::LogManager;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use zk_schema::{BrokerId, TopicName};
 
-use self::coordinator_log::ReplicatedLog;
+use self::assembly::Assembly;
 use self::dynamic_config::DynamicConfig;
 use self::membership::Membership;
 use self::previous_sessions::PreviousSessions;
@@ -35,13 +36,7 @@ use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::metrics;
 use crate::net::Network;
-use crate::replica::{IsrUpdater, LeadershipListener, ReplicaManager};
 use crate::shell::controller;
-use crate::shell::controller_client::ControllerClient;
-use crate::shell::group::GroupCoordinator;
-use crate::shell::isr_updater::{self, Proposals};
-use crate::shell::producer_ids::{self, ProducerIds};
-use crate::shell::topics::Topics;
 use crate::zk::{self, Zk};
 
 /// How long requests that are being handled may take at the end.
@@ -88,10 +83,12 @@ pub struct Server {
     logs: Arc<LogManager>,
     controller: Arc<controller::Handle>,
     stop: CancellationToken,
+    all_failed: CancellationToken,
     timers: JoinSet<()>,
     membership: JoinHandle<()>,
     dynamic_config: JoinHandle<()>,
-    _isr_updater: AbortOnDropHandle<()>,
+    /// Ended when dropped: what they do is of no use once the broker has left the cluster.
+    tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Server {
@@ -103,7 +100,7 @@ impl Server {
         config.check_startable()?;
         tracing::info!(target: LOGGER, "starting");
         let clock = Arc::new(Clock::new());
-        let zk = Zk::connect(zk_settings(&config)).await?;
+        let zk = Zk::connect(settings::zookeeper(&config)).await?;
         let started = Self::start_with(config, clock, zk.clone()).await;
         if started.is_err() {
             zk.close(CLOSE_GRACE).await;
@@ -114,62 +111,41 @@ impl Server {
     async fn start_with(config: BrokerConfig, clock: Arc<Clock>, zk: Zk) -> Result<Self, Error> {
         zk.ensure_persistent_paths().await?;
         let identity = identity::identify(&config, &zk).await?;
-        let id = identity.broker_id;
-        let config = dynamic_config::with_dynamic(&config, id, &zk).await?;
-        let mut broker = Broker::new(id, identity.cluster_id, config.clone());
-        broker.zk = Some(Arc::new(zk.clone()));
-        broker.clock = Arc::clone(&clock);
-        let logs = open_logs(&config, identity.log_dirs, &broker, &clock, &zk).await?;
-        let replicas = Arc::new(replica_manager(&broker, &config, Arc::clone(&logs)));
-        broker.replicas = Some(Arc::clone(&replicas));
-        let topics = Arc::new(Topics::new(zk.clone(), Arc::clone(&broker.metadata), broker.config_source()));
-        broker.auto_topics = Some(Arc::new(auto_topics::AutoTopics(Arc::clone(&topics))));
-        broker.topics = Some(topics);
-        let to_controller = Arc::new(controller_client(&broker, &config));
-        let source = if config.ibp().has_allocate_producer_ids() {
-            producer_ids::Source::Controller(Arc::clone(&to_controller))
-        } else {
-            producer_ids::Source::ZooKeeper(zk.clone())
-        };
-        broker.producer_ids = Some(Arc::new(ProducerIds::new(id, Arc::clone(&broker.fencing), source)));
-        let groups = Arc::new(group_coordinator(&config, &replicas, &clock));
-        replicas.add_listener(Arc::clone(&groups) as Arc<dyn LeadershipListener>);
-        broker.groups = Some(groups);
-        let sessions = PreviousSessions::load(&first_live_dir(&logs, &config));
+        let config = dynamic_config::with_dynamic(&config, identity.broker_id, &zk).await?;
+        let assembly = assembly::assemble(&config, identity, &clock, &zk).await?;
+        let logs = Arc::clone(&assembly.logs);
+        let started = Self::join(config, clock, zk, assembly).await;
+        if started.is_err() {
+            close(logs).await;
+        }
+        started
+    }
 
-        let mut network = Network::bind(&listeners::settings(&config)).inspect_err(|_| logs.shutdown_clean())?;
+    /// Takes the broker's place in the cluster, and begins to serve.
+    async fn join(config: BrokerConfig, clock: Arc<Clock>, zk: Zk, assembly: Assembly) -> Result<Self, Error> {
+        let Assembly { mut broker, logs, replicas, failures, isr_sender } = assembly;
+        let id = broker.broker_id;
+        let mut network = Network::bind(&listeners::settings(&config))?;
         let bound: BTreeMap<String, u16> =
             network.bound().into_iter().map(|(name, address)| (name, address.port())).collect();
         let endpoints = membership::endpoints(&config, &bound);
         membership::check_endpoints_are_free(&zk, id, &endpoints).await?;
         let registration = membership::registration(&config, endpoints);
+        let sessions = PreviousSessions::load(&first_live_dir(&logs, &config));
         let fencing = Arc::clone(&broker.fencing);
         let mut membership = Membership::new(zk.clone(), Arc::clone(&clock), id, registration, sessions, fencing);
         membership.register().await?;
 
-        let controller = controller::start(controller_settings(id, &config), zk.clone(), Arc::clone(&clock))
+        let controller = controller::start(settings::controller(id, &config), zk.clone(), Arc::clone(&clock))
             .map_err(|source| Error::Task { what: "start the controller", source })?;
         let controller = Arc::new(controller);
         let (session, dead) = membership.session();
         controller.registered(session, dead).await;
         broker.controller = Some(Arc::clone(&controller));
 
-        let proposals = Arc::new(Proposals::default());
-        replicas.set_isr_updater(Arc::clone(&proposals) as Arc<dyn IsrUpdater>);
-        let isr_sender = isr_updater::Sender {
-            broker: id,
-            proposals,
-            controller: to_controller,
-            fencing: Arc::clone(&broker.fencing),
-            replicas: Arc::clone(&replicas),
-            clock: Arc::clone(&clock),
-        };
-        let isr_updater = AbortOnDropHandle::new(tokio::spawn(isr_sender.run()));
-
-        let stop = CancellationToken::new();
-        let membership = tokio::spawn(membership.keep(Arc::clone(&controller), stop.clone()));
-        let mut timers = timers::start(&config, &replicas, &clock, &stop);
         let broker = Arc::new(broker);
+        let (stop, all_failed) = (CancellationToken::new(), CancellationToken::new());
+        let mut timers = timers::start(&config, &replicas, &clock, &stop);
         if metrics::is_exported() {
             timers.spawn(timers::refresh_gauges(Arc::clone(&broker), network.counter(), stop.clone()));
         }
@@ -177,9 +153,15 @@ impl Server {
             zk: zk.clone(),
             clock,
             broker: Arc::clone(&broker),
-            replicas,
+            replicas: Arc::clone(&replicas),
             controller: Arc::clone(&controller),
         };
+        let failures = failures.follow(id, replicas, zk.clone(), all_failed.clone());
+        let tasks = vec![
+            AbortOnDropHandle::new(tokio::spawn(isr_sender.run())),
+            AbortOnDropHandle::new(tokio::spawn(failures)),
+        ];
+        let membership = tokio::spawn(membership.keep(Arc::clone(&controller), stop.clone()));
         let dynamic_config = tokio::spawn(dynamic_config.follow(stop.clone()));
         network.start(Arc::new(Table::new(Arc::clone(&broker))));
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] started");
@@ -191,11 +173,17 @@ impl Server {
             logs,
             controller,
             stop,
+            all_failed,
             timers,
             membership,
             dynamic_config,
-            _isr_updater: isr_updater,
+            tasks,
         })
+    }
+
+    /// Returns once no log directory is left to work with: the process had better end.
+    pub async fn failed(&self) {
+        self.all_failed.cancelled().await;
     }
 
     /// The broker's parts.
@@ -224,13 +212,18 @@ impl Server {
         self.timers.join_all().await;
         ended("dynamic configs", self.dynamic_config).await;
         self.controller.stop().await;
-        let logs = self.logs;
-        if tokio::task::spawn_blocking(move || logs.shutdown_clean()).await.is_err() {
-            tracing::error!("the logs were not closed in order");
-        }
+        drop(self.tasks);
+        close(self.logs).await;
         ended("registration", self.membership).await;
         self.zk.close(CLOSE_GRACE).await;
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] shut down completed");
+    }
+}
+
+/// Flushes and closes all logs, and marks their directories clean.
+async fn close(logs: Arc<LogManager>) {
+    if tokio::task::spawn_blocking(move || logs.shutdown_clean()).await.is_err() {
+        tracing::error!("the logs were not closed in order");
     }
 }
 
@@ -240,91 +233,8 @@ async fn ended(what: &str, task: JoinHandle<()>) {
     }
 }
 
-fn zk_settings(config: &BrokerConfig) -> zk::Settings {
-    let ms = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0).max(1));
-    zk::Settings {
-        session_timeout: ms(config.zookeeper_session_timeout_ms),
-        connection_timeout: ms(config.zookeeper_connection_timeout_ms()),
-        max_in_flight_requests: usize::try_from(config.zookeeper_max_in_flight_requests).unwrap_or(1),
-        set_acl: config.zookeeper_set_acl,
-        ..zk::Settings::new(config.zookeeper_connect())
-    }
-}
-
-/// Opens all logs on a disk thread. Their topics' overrides are read first, all in a few requests.
-async fn open_logs(
-    config: &BrokerConfig,
-    log_dirs: Vec<PathBuf>,
-    broker: &Broker,
-    clock: &Clock,
-    zk: &Zk,
-) -> Result<Arc<LogManager>, Error> {
-    let topics = zk.topics().await?;
-    broker.topic_configs.load_missing(zk, topics).await?;
-    let topic_configs = Arc::clone(&broker.topic_configs);
-    let config = config.clone();
-    let mut settings = LogManagerConfig::from_broker(&config, clock.now_ms());
-    settings.log_dirs = log_dirs;
-    let opened = tokio::task::spawn_blocking(move || {
-        let of_topic = |topic: &str| LogConfig::from(&topic_configs.resolve(&config, &TopicName::new(topic)));
-        LogManager::open(settings, &of_topic)
-    });
-    let opened = opened.await.map_err(|error| Error::Task { what: "load logs", source: error.into() })?;
-    Ok(Arc::new(opened?))
-}
-
-fn replica_manager(broker: &Broker, config: &BrokerConfig, logs: Arc<LogManager>) -> ReplicaManager {
-    let (configs, broker_config) = (Arc::clone(&broker.topic_configs), broker.config_source());
-    let of_topic = move |topic: &str| configs.resolve(&broker_config(), &TopicName::new(topic));
-    ReplicaManager::new(broker.broker_id, config, logs, Arc::clone(&broker.metadata), Arc::new(of_topic))
-}
-
-fn controller_client(broker: &Broker, config: &BrokerConfig) -> ControllerClient {
-    let options = client::connection::Options {
-        client_id: broker.broker_id.to_string(),
-        ..client::connection::Options::default()
-    };
-    let listener = config.control_plane_listener_name().unwrap_or_else(|| config.inter_broker_listener_name());
-    ControllerClient::new(Arc::clone(&broker.metadata), listener, options)
-}
-
-fn group_coordinator(config: &BrokerConfig, replicas: &Arc<ReplicaManager>, clock: &Arc<Clock>) -> GroupCoordinator {
-    let log = ReplicatedLog { replicas: Arc::clone(replicas), clock: Arc::clone(clock) };
-    GroupCoordinator::new(config, Arc::clone(clock), Arc::new(log))
-}
-
 fn first_live_dir(logs: &LogManager, config: &BrokerConfig) -> PathBuf {
     let live = logs.live_log_dirs();
     let first = live.first().map(|dir| dir.path().to_owned());
     first.unwrap_or_else(|| config.log_dirs().into_iter().next().unwrap_or_default())
-}
-
-/// What the controller's decider needs to know of this broker's configuration.
-pub(crate) fn controller_config(broker: BrokerId, config: &BrokerConfig) -> ControllerConfig {
-    let ibp = config.ibp();
-    ControllerConfig {
-        broker_id: broker,
-        protocol: Protocol {
-            feature_versioning: ibp.has_feature_versioning(),
-            feature_node_v2: ibp.has_second_feature_node(),
-            alter_partition: ibp.has_alter_partition(),
-            topic_ids: ibp.has_topic_ids(),
-            leader_recovery: ibp.has_leader_recovery_state(),
-        },
-        delete_topic_enable: config.delete_topic_enable,
-        unclean_leader_election_enable: config.unclean_leader_election_enable,
-        auto_leader_rebalance_enable: config.auto_leader_rebalance_enable,
-        leader_imbalance_check_interval_ms: 1000 * config.leader_imbalance_check_interval_seconds,
-        leader_imbalance_per_broker_percentage: config.leader_imbalance_per_broker_percentage,
-    }
-}
-
-fn controller_settings(broker: BrokerId, config: &BrokerConfig) -> controller::Settings {
-    controller::Settings {
-        decider: controller_config(broker, config),
-        ibp: config.ibp(),
-        inter_broker_listener: config.inter_broker_listener_name(),
-        control_plane_listener: config.control_plane_listener_name(),
-        request_timeout: Duration::from_millis(u64::try_from(config.controller_socket_timeout_ms).unwrap_or(30_000)),
-    }
 }

@@ -83,6 +83,10 @@ async fn serve(config: BrokerConfig) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("Terminating process due to signal SIGTERM"),
         _ = interrupt.recv() => tracing::info!("Terminating process due to signal SIGINT"),
+        () = server.failed() => {
+            server.stop().await;
+            anyhow::bail!("all log directories have failed");
+        }
     }
     server.stop().await;
     Ok(())

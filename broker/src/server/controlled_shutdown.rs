@@ -15,7 +15,9 @@ use crate::zk::Zk;
 /// Asks as often as the configuration says; a broker that is not let go stops all the same.
 pub(super) async fn run(broker: &Broker, zk: &Zk) {
     let config = broker.config();
-    if !config.controlled_shutdown_enable {
+    // Without a partition here there is nothing to move, and perhaps no controller known yet to ask.
+    let hosts_any = broker.replicas.as_ref().is_some_and(|replicas| replicas.counts().partitions != 0);
+    if !config.controlled_shutdown_enable || !hosts_any {
         return;
     }
     let pause = Duration::from_millis(u64::try_from(config.controlled_shutdown_retry_backoff_ms).unwrap_or(0));

@@ -11,7 +11,7 @@ use zk_schema::nodes::config::{Config, ConfigEntity};
 use zk_schema::nodes::config_change;
 use zk_schema::{BrokerId, TopicName, paths};
 
-use super::controller_config;
+use super::settings;
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::replica::ReplicaManager;
@@ -119,7 +119,7 @@ impl DynamicConfig {
         let of_all = |config: &BrokerConfig| partition_log::LogConfig::from(&config::TopicConfig::of_broker(config));
         let topics_change = of_all(&before) != of_all(&after);
         let unclean = after.unclean_leader_election_enable && !before.unclean_leader_election_enable;
-        let decider = controller_config(self.broker.broker_id, &after);
+        let decider = settings::decider(self.broker.broker_id, &after);
         self.broker.set_config(after);
         if topics_change {
             self.refresh_logs();
