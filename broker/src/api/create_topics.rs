@@ -152,8 +152,7 @@ fn accepted(
         result.topic_config_error_code = ErrorCode::TopicAuthorizationFailed.code();
         return result;
     }
-    let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    result.num_partitions = count(created.assignments.len());
+    result.num_partitions = i32::try_from(created.assignments.len()).unwrap_or(i32::MAX);
     let replicas = created.assignments.values().next().map_or(0, Vec::len);
     result.replication_factor = i16::try_from(replicas).unwrap_or(i16::MAX);
     let overrides =

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod allocate_producer_ids;
 pub mod alter_partition;
+pub mod alter_partition_reassignments;
 pub mod api_versions;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
@@ -21,6 +22,7 @@ pub mod delete_topics;
 pub mod describe_cluster;
 pub mod describe_configs;
 pub mod describe_groups;
+pub mod elect_leaders;
 pub mod errors;
 pub mod fetch;
 pub mod find_coordinator;
@@ -33,6 +35,7 @@ mod leaders;
 pub mod leave_group;
 pub mod list_groups;
 pub mod list_offsets;
+pub mod list_partition_reassignments;
 pub mod metadata;
 pub mod missing_topics;
 pub mod offset_commit;
@@ -198,10 +201,10 @@ table! {
     ExpireDelegationToken => unserved,
     DescribeDelegationToken => unserved,
     DeleteGroups(DeleteGroupsRequest) => plain delete_groups,
-    ElectLeaders => unserved,
+    ElectLeaders(ElectLeadersRequest) => plain elect_leaders,
     IncrementalAlterConfigs => unserved,
-    AlterPartitionReassignments => unserved,
-    ListPartitionReassignments => unserved,
+    AlterPartitionReassignments(AlterPartitionReassignmentsRequest) => plain alter_partition_reassignments,
+    ListPartitionReassignments(ListPartitionReassignmentsRequest) => plain list_partition_reassignments,
     OffsetDelete(OffsetDeleteRequest) => plain offset_delete,
     DescribeClientQuotas => unserved,
     AlterClientQuotas => unserved,
