@@ -345,3 +345,6 @@ async fn read_frame(read: &mut OwnedReadHalf) -> std::io::Result<Bytes> {
     }
     Ok(frame.freeze())
 }
+
+#[cfg(test)]
+mod tests;

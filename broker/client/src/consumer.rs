@@ -697,3 +697,6 @@ const MISSING_TOPIC_LOOK: Duration = Duration::from_millis(500);
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ pub mod cluster;
 pub mod connection;
 pub mod consumer;
 pub mod error;
+#[cfg(test)]
+mod fake;
 pub mod offsets;
 pub mod partitioner;
 pub mod producer;
