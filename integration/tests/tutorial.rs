@@ -186,6 +186,20 @@ fn our_commands_print_what_javas_print() -> Result<()> {
         ("kafka-topics", &["--create", "--topic", "plain", "--if-not-exists"]),
         ("kafka-topics", &["--delete", "--topic", "missing"]),
         ("kafka-topics", &["--alter", "--topic", "plain", "--partitions", "1"]),
+        ("kafka-topics", &["--alter", "--topic", "missing", "--partitions", "1"]),
+        ("kafka-topics", &["--alter", "--topic", "missing", "--partitions", "1", "--if-exists"]),
+        ("kafka-topics", &["--describe", "--at-min-isr-partitions"]),
+        ("kafka-topics", &["--describe", "--under-min-isr-partitions"]),
+        ("kafka-topics", &["--describe", "--unavailable-partitions"]),
+        ("kafka-topics", &["--describe", "--topic-id", "AAAAAAAAAAAAAAAAAAAAAQ"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--config", "foo"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--config", "foo=bar"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--config", "retention.ms=abc"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--partitions", "abc"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--partitions", "0"]),
+        ("kafka-topics", &["--create", "--topic", "x", "--replica-assignment", "1:1"]),
+        ("kafka-topics", &["--list", "--topic", "a[b"]),
+        ("kafka-topics", &["--list", "--topic", "a", "--topic", "b"]),
         ("kafka-consumer-groups", &["--list"]),
         ("kafka-consumer-groups", &["--list", "--state"]),
         ("kafka-consumer-groups", &["--describe", "--group", "g1"]),
@@ -193,6 +207,21 @@ fn our_commands_print_what_javas_print() -> Result<()> {
         ("kafka-consumer-groups", &["--describe", "--group", "g1", "--state"]),
         ("kafka-consumer-groups", &["--describe", "--group", "a-group-with-a-name-longer-than-its-column"]),
         ("kafka-consumer-groups", &["--describe", "--group", "missing"]),
+        ("kafka-consumer-groups", &["--describe", "--group", "missing", "--members"]),
+        ("kafka-consumer-groups", &["--describe", "--group", "missing", "--state"]),
+        ("kafka-consumer-groups", &["--describe", "--all-groups", "--members", "--verbose"]),
+        ("kafka-consumer-groups", &["--list", "--state", "empty", "--type"]),
+        ("kafka-consumer-groups", &reset(&["--to-latest", "--topic", "plain:0", "--export"])),
+        ("kafka-consumer-groups", &reset(&["--to-offset", "9", "--topic", "plain:1", "--export"])),
+        ("kafka-consumer-groups", &reset(&["--shift-by", "-1", "--topic", "plain:1", "--export"])),
+        (
+            "kafka-consumer-groups",
+            &reset(&["--to-datetime", "2020-01-01T00:00:00.000", "--topic", "plain", "--export"]),
+        ),
+        ("kafka-consumer-groups", &reset(&["--to-latest", "--topic", "missing"])),
+        ("kafka-consumer-groups", &reset(&["--to-datetime", "nonsense", "--topic", "plain"])),
+        ("kafka-consumer-groups", &reset(&["--by-duration", "nonsense", "--topic", "plain"])),
+        ("kafka-consumer-groups", &["--delete", "--group", "missing"]),
         (
             "kafka-console-consumer",
             &[
@@ -212,13 +241,25 @@ fn our_commands_print_what_javas_print() -> Result<()> {
                 "print.partition=true",
             ],
         ),
+        (
+            "kafka-console-consumer",
+            &[
+                "--topic",
+                "__consumer_offsets",
+                "--from-beginning",
+                "--timeout-ms",
+                "3000",
+                "--formatter",
+                "org.apache.kafka.tools.consumer.OffsetsMessageFormatter",
+            ],
+        ),
         ("kafka-delete-records", &["--offset-json-file", &file]),
     ];
     let mut different = Vec::new();
     for (tool, args) in same {
         let theirs = walk.say(Tools::Apache, tool, args, "")?;
         let ours = walk.say(Tools::Ours, tool, args, "")?;
-        if (theirs.code, without_stack(&theirs.stdout)) != (ours.code, without_stack(&ours.stdout)) {
+        if (theirs.code, comparable(tool, &theirs.stdout)) != (ours.code, comparable(tool, &ours.stdout)) {
             let show = |said: &Said| format!("exit {:?}\n{}\n--- stderr\n{}", said.code, said.stdout, said.stderr);
             different.push(format!("{tool} {args:?}\n=== Java: {}\n=== ours: {}", show(&theirs), show(&ours)));
         }
@@ -227,17 +268,76 @@ fn our_commands_print_what_javas_print() -> Result<()> {
     Ok(())
 }
 
-/// Java logs errors with date and stack trace between its own lines; those are nobody's contract.
-fn without_stack(text: &str) -> String {
+/// Command lines that make no sense are refused alike: exit code, nothing on standard output, and the same first line on
+/// standard error. No broker is asked.
+#[test]
+fn our_commands_refuse_what_javas_refuse() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let refused: &[(&str, &[&str])] = &[
+        ("kafka-topics", &["--list"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--list", "--create"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--create"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--list", "--topic"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--list", "--bogus"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--list", "--partitions", "3"]),
+        ("kafka-topics", &["--bootstrap-server", "a:1", "--alter", "--topic", "t", "--config", "a=b"]),
+        ("kafka-consumer-groups", &["--bootstrap-server", "a:1"]),
+        ("kafka-consumer-groups", &["--bootstrap-server", "a:1", "--list", "--group", "g"]),
+        ("kafka-consumer-groups", &["--bootstrap-server", "a:1", "--describe", "--group", "g", "--members", "--state"]),
+        ("kafka-consumer-groups", &["--bootstrap-server", "a:1", "--list", "--state", "foo"]),
+        ("kafka-consumer-groups", &["--bootstrap-server", "a:1", "--list", "--type", "foo"]),
+        ("kafka-console-consumer", &["--bootstrap-server", "a:1"]),
+        ("kafka-console-consumer", &["--bootstrap-server", "a:1", "--topic", "t", "--offset", "3"]),
+        (
+            "kafka-console-consumer",
+            &["--bootstrap-server", "a:1", "--topic", "t", "--partition", "0", "--offset", "-3"],
+        ),
+        ("kafka-console-consumer", &["--bootstrap-server", "a:1", "--topic", "t", "--partition", "0", "--group", "g"]),
+        ("kafka-console-consumer", &["--bootstrap-server", "a:1", "--topic", "t", "--formatter", "nope"]),
+        ("kafka-console-producer", &["--bootstrap-server", "a:1"]),
+        ("kafka-console-producer", &["--topic", "t"]),
+        ("kafka-console-producer", &["--topic", "t", "--broker-list", "nonsense"]),
+        ("kafka-delete-records", &["--bootstrap-server", "a:1"]),
+        ("kafka-delete-records", &["--bogus"]),
+    ];
+    let mut different = Vec::new();
+    for (tool, args) in refused {
+        let said = |mut command: std::process::Command| -> Result<(Option<i32>, String, String)> {
+            let output = command.args(*args).stdin(std::process::Stdio::null()).output()?;
+            let first =
+                String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().trim_end().to_owned();
+            // What Java does not catch names its exception first.
+            let message = first.rsplit("Exception: ").next().unwrap_or_default().to_owned();
+            Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), message))
+        };
+        let theirs = said(apache::tool_command(tool, dir.path())?)?;
+        let ours = said(cluster::our_tool_command(tool)?)?;
+        if theirs != ours {
+            different.push(format!("{tool} {args:?}\n=== Java: {theirs:?}\n=== ours: {ours:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{} of {} differ:\n{}", different.len(), refused.len(), different.join("\n\n"));
+    Ok(())
+}
+
+/// Arguments that plan a reset of `g1`.
+fn reset(what: &[&'static str]) -> Vec<&'static str> {
+    ["--reset-offsets", "--group", "g1", "--dry-run"].into_iter().chain(what.iter().copied()).collect()
+}
+
+/// What is printed, without what nobody promised. Java logs errors with date and stack trace between its own lines. The
+/// order of several topics, groups or partitions comes out of its hash maps: ours is that of their names.
+fn comparable(tool: &str, text: &str) -> String {
     let is_log = |line: &str| {
-        line.contains("ERROR")
+        line.contains("ERROR") && !line.contains("\t")
             || line.starts_with("\tat ")
             || line.starts_with("Caused by:")
-            || line.contains("Exception: ")
+            || line.starts_with("org.apache.kafka.") && line.contains("Exception: ")
     };
+    // JSON objects follow each other without a break.
+    let text = text.replace("}{", "}\n{");
     let mut lines: Vec<&str> = text.lines().filter(|line| !is_log(line)).collect();
-    // The order of partitions comes out of a hash map in Java.
-    if lines.first().is_some_and(|line| line.starts_with("Executing records delete")) {
+    if tool != "kafka-console-consumer" || text.starts_with('{') {
         lines.sort_unstable();
     }
     lines.join("\n")

@@ -23,7 +23,7 @@ use crate::connection::Connection;
 use crate::error::{Error, check};
 
 pub use groups::{GroupDescription, GroupListing, GroupMember, ListedGroups};
-pub use topics::{NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
+pub use topics::{Growth, NewTopic, PartitionDescription, Reassignment, TopicDescription, TopicListing};
 
 /// `(topic, partition)`.
 pub type Partition = (String, i32);
@@ -237,9 +237,10 @@ impl Admin {
         Error::NoBroker { bootstrap, last: Box::new(timed_out) }
     }
 
-    /// The limit as a request's own timeout field.
+    /// The limit as a request's own timeout field: no longer than its answer is waited for.
     fn timeout_ms(&self) -> i32 {
-        i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
+        let limit = self.timeout.min(self.cluster.config().options.request_timeout);
+        i32::try_from(limit.as_millis()).unwrap_or(i32::MAX)
     }
 }
 

@@ -21,6 +21,7 @@ use wire::{ApiKey, RequestHeader, RequestKind, ResponseKind, text};
 use crate::cluster::{ClusterClient, Config};
 
 /// What becomes of a request.
+#[expect(clippy::large_enum_variant, reason = "a handful live at a time")]
 pub enum Reply {
     /// This answer.
     Answer(ResponseKind),
@@ -39,8 +40,11 @@ pub struct Script {
     /// APIs served in other versions than ours; an empty range stands for not at all.
     pub versions: BTreeMap<ApiKey, RangeInclusive<i16>>,
     /// Asked first.
-    pub answer: Box<dyn FnMut(&RequestHeader, &RequestKind) -> Reply + Send>,
+    pub answer: Answer,
 }
+
+/// Says what becomes of each request.
+type Answer = Box<dyn FnMut(&RequestHeader, &RequestKind) -> Reply + Send>;
 
 impl Script {
     /// Knows these topics and answers as `answer` says.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use client::Error;
 use client::admin::{
-    Admin, ConfigEntry, NewTopic, Partition, PartitionDescription, Reassignment, ResourceType, TopicDescription,
+    Admin, ConfigEntry, Growth, NewTopic, Partition, PartitionDescription, Reassignment, ResourceType, TopicDescription,
 };
 use wire::ErrorCode;
 use zk_schema::types::TopicId;
@@ -299,7 +299,7 @@ async fn alter(admin: &Admin, options: &Options) -> Result<(), Failure> {
     for (name, description) in admin.describe_topics(&names).await? {
         let existing = description?.partitions.len();
         let new = (!assignment.is_empty()).then(|| assignment.iter().skip(existing).cloned().collect());
-        grown.insert(name, (count, new));
+        grown.insert(name, Growth { partition_count: count, assignment: new });
     }
     if grown.is_empty() {
         return Ok(());

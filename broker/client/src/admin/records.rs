@@ -126,7 +126,6 @@ impl Admin {
     }
 
     /// Splits partitions by their leader; those without one come with the reason.
-    #[expect(clippy::type_complexity, reason = "two maps that are named where they are taken apart")]
     async fn leaders_of<A: Copy>(
         &self,
         wanted: &BTreeMap<Partition, A>,

@@ -64,6 +64,15 @@ pub struct Reassignment {
     pub removing: Vec<i32>,
 }
 
+/// How a topic is to grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    /// How many partitions it is to have in all.
+    pub partition_count: i32,
+    /// Replicas of each new partition, by hand.
+    pub assignment: Option<Vec<Vec<i32>>>,
+}
+
 /// A topic to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTopic {
@@ -202,23 +211,23 @@ impl Admin {
         Ok(results)
     }
 
-    /// Gives topics more partitions: the new total, and perhaps the replicas of the new ones. Gives what became of each.
+    /// Gives topics more partitions, and tells what became of each.
     ///
     /// # Errors
     /// When there is no controller in time.
     pub async fn create_partitions(
         &self,
-        topics: &BTreeMap<String, (i32, Option<Vec<Vec<i32>>>)>,
+        topics: &BTreeMap<String, Growth>,
     ) -> Result<BTreeMap<String, Result<(), Error>>, Error> {
         let mut request = CreatePartitionsRequest::default();
         request.timeout_ms = self.timeout_ms();
         request.topics = topics
             .iter()
-            .map(|(name, (count, replicas))| {
+            .map(|(name, growth)| {
                 let mut topic = CreatePartitionsTopic::default();
                 topic.name = TopicName(wire::text(name));
-                topic.count = *count;
-                topic.assignments = replicas.as_ref().map(|new| {
+                topic.count = growth.partition_count;
+                topic.assignments = growth.assignment.as_ref().map(|new| {
                     let assignment = |replicas: &Vec<i32>| {
                         let mut assignment = CreatePartitionsAssignment::default();
                         assignment.broker_ids = replicas.iter().map(|id| BrokerId(*id)).collect();
