@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -32,8 +33,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Longest wait for an answer, counted from the call.
     pub request_timeout: Duration,
-    /// Socket buffers, in bytes; the system's choice when `None`.
-    pub buffer_bytes: Option<usize>,
+    /// The socket's buffer for what is sent, in bytes; the system's choice when `None`.
+    pub send_buffer_bytes: Option<usize>,
+    /// The socket's buffer for what is received.
+    pub receive_buffer_bytes: Option<usize>,
 }
 
 impl Default for Options {
@@ -42,7 +45,8 @@ impl Default for Options {
             client_id: "milena".to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
-            buffer_bytes: None,
+            send_buffer_bytes: None,
+            receive_buffer_bytes: None,
         }
     }
 }
@@ -108,6 +112,9 @@ impl Connection {
             .map_err(|_| failed(std::io::ErrorKind::TimedOut.into()))?
             .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
+        let socket = SockRef::from(&stream);
+        options.send_buffer_bytes.map_or(Ok(()), |size| socket.set_send_buffer_size(size)).map_err(failed)?;
+        options.receive_buffer_bytes.map_or(Ok(()), |size| socket.set_recv_buffer_size(size)).map_err(failed)?;
         let (read, write) = stream.into_split();
         let shared = Arc::new(Shared { address: address.to_owned(), waiting: Mutex::new(Some(VecDeque::new())) });
         let reader = tokio::spawn(read_answers(read, Arc::clone(&shared)));

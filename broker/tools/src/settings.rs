@@ -111,6 +111,10 @@ impl Settings {
         config.options.client_id = self.get("client.id").unwrap_or(client_id).to_owned();
         config.options.request_timeout = self.millis("request.timeout.ms", 0, 30_000)?;
         config.options.connect_timeout = self.millis("socket.connection.setup.timeout.ms", 0, 10_000)?;
+        // -1 leaves the size to the system.
+        let size = |key: &str| Ok::<_, Stop>(usize::try_from(self.number(key, -1, -1)?).ok());
+        config.options.send_buffer_bytes = size("send.buffer.bytes")?;
+        config.options.receive_buffer_bytes = size("receive.buffer.bytes")?;
         config.retry_for = self.millis("default.api.timeout.ms", 0, 60_000)?;
         Ok(Arc::new(ClusterClient::new(config)))
     }
