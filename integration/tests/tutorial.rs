@@ -310,8 +310,9 @@ fn our_commands_refuse_what_javas_refuse() -> Result<()> {
     for (tool, args) in refused {
         let said = |mut command: std::process::Command| -> Result<(Option<i32>, String, String)> {
             let output = command.args(*args).stdin(std::process::Stdio::null()).output()?;
-            let first =
-                String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().trim_end().to_owned();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let is_log = |line: &&str| line.contains("WARN ");
+            let first = stderr.lines().find(|line| !is_log(line)).unwrap_or_default().trim_end().to_owned();
             // What Java does not catch names its exception first.
             let message = first.rsplit("Exception: ").next().unwrap_or_default().to_owned();
             Ok((output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), message))
