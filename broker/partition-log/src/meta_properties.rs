@@ -51,7 +51,8 @@ impl MetaProperties {
                 .map(|value| value.parse::<i32>().map_err(|_| invalid(&format!("{key} is no number"))))
                 .transpose()
         };
-        let version = number("version")?.ok_or_else(|| invalid("has no version"))?;
+        // A file from before versions were written is of version 0.
+        let version = number("version")?.unwrap_or(0);
         let id_key = if version == 0 { "broker.id" } else { "node.id" };
         Ok(Some(Self {
             version,
@@ -116,7 +117,16 @@ mod tests {
         disk.write(&dir.path().join(FILE), b"version=1\nnode.id=3\ndirectory.id=abc\\=\n").unwrap();
         let read = MetaProperties::read(&disk, dir.path()).unwrap().unwrap();
         assert_eq!((read.version, read.broker_id, read.directory_id.as_deref()), (1, Some(BrokerId(3)), Some("abc=")));
+    }
+
+    #[test]
+    fn a_file_without_a_version_is_of_version_0_and_one_with_nonsense_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::real();
         disk.write(&dir.path().join(FILE), b"broker.id=1\n").unwrap();
+        let read = MetaProperties::read(&disk, dir.path()).unwrap().unwrap();
+        assert_eq!((read.version, read.broker_id), (0, Some(BrokerId(1))));
+        disk.write(&dir.path().join(FILE), b"version=new\nbroker.id=1\n").unwrap();
         assert!(MetaProperties::read(&disk, dir.path()).is_err());
     }
 }

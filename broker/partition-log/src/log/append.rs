@@ -275,7 +275,10 @@ impl Log {
             batch.verify_crc().map_err(|source| self.invalid_record(source))?;
             let previous = batches.last().map_or(-1, Batch::last_offset);
             let offset = batch.last_offset();
-            if offset <= previous || offset < batch.base_offset() {
+            // Beyond what one segment spans; a leader reads from one segment at a time.
+            let first = batches.first().map_or(batch.base_offset(), Batch::base_offset);
+            let fits = offset < Offset::MAX && relative(first, offset).is_some();
+            if offset <= previous || offset < batch.base_offset() || !fits {
                 return Err(AppendError::OffsetsOutOfOrder { partition: self.partition.clone(), offset, previous });
             }
             batches.push(batch);

@@ -92,6 +92,18 @@ fn a_segment_is_rolled_when_an_offset_does_not_fit_its_indexes() {
 }
 
 #[test]
+fn batches_that_no_segment_could_hold_together_are_refused() {
+    let broker = Broker::new(LogConfig::for_tests());
+    let log = broker.log();
+    let at = |base_offset| batch_with(BatchOptions { base_offset, ..BatchOptions::default() }, NOW, &[b"x"]);
+    let far_apart = [at(0), at(1 << 40)].concat().into();
+    for hostile in [far_apart, at(i64::MAX)] {
+        assert!(matches!(log.append_as_follower(hostile, NOW), Err(AppendError::OffsetsOutOfOrder { .. })));
+    }
+    assert_eq!(log.append_as_follower(at(1 << 40), NOW).unwrap().log_end_offset, (1 << 40) + 1);
+}
+
+#[test]
 fn reads_give_whole_batches_within_the_bounds() {
     let broker = Broker::new(LogConfig::for_tests());
     let log = broker.log();
