@@ -157,6 +157,14 @@ impl Broker {
         let gauge = |metric: &Metric, count: usize| metric.set(u32::try_from(count).unwrap_or(u32::MAX));
         gauge(&names::FETCH_SESSIONS, self.fetch_sessions.session_count());
         gauge(&names::FETCH_SESSION_PARTITIONS, self.fetch_sessions.partition_count());
+        let is_controller = self.is_controller();
+        gauge(&names::ACTIVE_CONTROLLER_COUNT, usize::from(is_controller));
+        // What the controller tells all brokers is what it knows itself.
+        let cluster = if is_controller { self.metadata.snapshot().census() } else { metadata::Census::default() };
+        gauge(&names::OFFLINE_PARTITIONS_COUNT, cluster.leaderless);
+        gauge(&names::ACTIVE_BROKER_COUNT, cluster.brokers);
+        gauge(&names::GLOBAL_TOPIC_COUNT, cluster.topics);
+        gauge(&names::GLOBAL_PARTITION_COUNT, cluster.partitions);
         if let Some(replicas) = &self.replicas {
             let counts = replicas.counts();
             gauge(&names::PARTITION_COUNT, counts.partitions);

@@ -34,7 +34,7 @@ use self::previous_sessions::PreviousSessions;
 use crate::api::Table;
 use crate::broker::Broker;
 use crate::clock::Clock;
-use crate::metrics;
+use crate::metrics::{self, names};
 use crate::net::Network;
 use crate::shell::controller;
 use crate::zk::{self, Zk};
@@ -43,6 +43,11 @@ use crate::zk::{self, Zk};
 const REQUEST_GRACE: Duration = Duration::from_secs(5);
 /// How long ZooKeeper may take to confirm that the session is closed.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// Where a broker is in its life, by the numbers of `BrokerState`.
+const STARTING: u32 = 1;
+const RUNNING: u32 = 3;
+const HANDING_OVER: u32 = 6;
+const STOPPING: u32 = 7;
 /// Kafka's name for what this file does; scripts look for its lines.
 const LOGGER: &str = "kafka.server.KafkaServer";
 
@@ -99,6 +104,7 @@ impl Server {
     pub async fn start(config: BrokerConfig) -> Result<Self, Error> {
         config.check_startable()?;
         tracing::info!(target: LOGGER, "starting");
+        names::BROKER_STATE.set(STARTING);
         let clock = Arc::new(Clock::new());
         let zk = Zk::connect(settings::zookeeper(&config)).await?;
         let started = Self::start_with(config, clock, zk.clone()).await;
@@ -155,6 +161,7 @@ impl Server {
             broker: Arc::clone(&broker),
             replicas: Arc::clone(&replicas),
             controller: Arc::clone(&controller),
+            set_limits: Box::new(network.limiter()),
         };
         let failures = failures.follow(id, replicas, zk.clone(), all_failed.clone());
         let tasks = vec![
@@ -165,6 +172,7 @@ impl Server {
         let dynamic_config = tokio::spawn(dynamic_config.follow(stop.clone()));
         network.start(Arc::new(Table::new(Arc::clone(&broker))));
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] started");
+        names::BROKER_STATE.set(RUNNING);
         Ok(Self {
             broker,
             zk,
@@ -203,7 +211,9 @@ impl Server {
     pub async fn stop(self) {
         let id = self.broker.broker_id;
         tracing::info!(target: LOGGER, "[KafkaServer id={id}] shutting down");
+        names::BROKER_STATE.set(HANDING_OVER);
         controlled_shutdown::run(&self.broker, &self.zk).await;
+        names::BROKER_STATE.set(STOPPING);
         if let Some(groups) = &self.broker.groups {
             groups.stop().await;
         }

@@ -25,6 +25,8 @@ async fn what_is_counted_can_be_scraped() {
 
     metrics::on_request(ApiKey::Fetch, 3, RequestKind::FetchConsumer, 100, Duration::from_millis(7));
     Flow::Produced.count(4096);
+    metrics::on_records_produced(7);
+    names::ZOOKEEPER_EXPIRES.increment();
     names::UNDER_REPLICATED_PARTITIONS.set(2);
 
     let page = scrape(free).await;
@@ -33,6 +35,8 @@ async fn what_is_counted_can_be_scraped() {
         "kafka_network_requestmetrics_requests_total{request=\"FetchConsumer\",version=\"3\"} 1",
         "kafka_network_requestmetrics_deprecatedrequests_total{request=\"Fetch\",version=\"3\"} 1",
         "kafka_server_brokertopicmetrics_bytesin_total 4096",
+        "kafka_server_brokertopicmetrics_messagesin_total 7",
+        "kafka_server_sessionexpirelistener_zookeeperexpires_total 1",
         "kafka_server_replicamanager_underreplicatedpartitions 2",
         "kafka_network_requestmetrics_totaltimems_count{request=\"Fetch\"} 1",
     ] {

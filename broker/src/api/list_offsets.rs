@@ -125,7 +125,7 @@ fn answer_legacy(
     let max_count = usize::try_from(asked.max_num_offsets).unwrap_or(0);
     let found = broker
         .partition(topic, asked.partition_index)
-        .and_then(|partition| partition.legacy_offsets(query, max_count, reader, broker.clock.now_ms()));
+        .and_then(|partition| partition.legacy_offsets(query, max_count, reader, broker.clock.wall_ms()));
     match found {
         Ok(offsets) => failed(asked, ErrorCode::None).with_old_style_offsets(offsets),
         Err(error) => failed(asked, error.code()),

@@ -52,7 +52,7 @@ fn check(
     request: &OffsetCommitRequest,
 ) -> (Codes, BTreeMap<TopicPartition, CommittedOffset>) {
     let snapshot = broker.metadata.snapshot();
-    let now = broker.clock.now();
+    let now = broker.clock.wall();
     let (mut codes, mut offsets) = (BTreeMap::new(), BTreeMap::new());
     for topic in &request.topics {
         let may = context.may(Operation::Read, Resource::Topic(&topic.name));

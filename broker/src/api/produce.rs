@@ -20,6 +20,7 @@ use super::access::{Operation, Resource};
 use super::errors::KafkaError as _;
 use super::{RequestContext, current_leader};
 use crate::broker::Broker;
+use crate::metrics;
 use crate::purgatory::produce::{Pending, acknowledged};
 use crate::replica::{Acks, AppendOptions, AppendOutcome, Appended, Error};
 
@@ -45,17 +46,19 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Prod
     if let Err(error) = transactions::check(&entries, transactional_id.as_deref()) {
         return refuse_all(&entries, error);
     }
-    let now_ms = broker.clock.now_ms();
+    let wall_ms = broker.clock.wall_ms();
     let guards =
-        transactions::verify(broker, context.version(), transactional_id.as_deref(), &mut entries, now_ms).await;
+        transactions::verify(broker, context.version(), transactional_id.as_deref(), &mut entries, wall_ms).await;
     let options = AppendOptions {
         acks,
         origin: Origin::Client,
         produce_version: Some(context.version()),
         internal_topics_allowed: context.client_id() == ADMIN_CLIENT_ID,
-        now_ms,
+        now_ms: broker.clock.now_ms(),
+        wall_ms,
     };
     let outcomes = append(broker, &entries, guards, &options);
+    metrics::on_records_produced(record_count(&outcomes));
     let late = wait(&outcomes, timeout).await;
     answer(broker, context, &entries, &outcomes, &late)
 }
@@ -98,6 +101,12 @@ fn append(
         replicas.append(one, options).pop()
     };
     entries.iter().enumerate().map(append).collect()
+}
+
+/// Records appended; those of a batch sent again were counted the first time.
+fn record_count(outcomes: &[Option<AppendOutcome>]) -> u64 {
+    let appended = outcomes.iter().flatten().filter_map(|outcome| outcome.result.as_ref().ok());
+    appended.map(|(_, appended)| u64::try_from(appended.info.record_count).unwrap_or(0)).sum()
 }
 
 /// What went wrong while waiting, by index.

@@ -15,7 +15,7 @@ use wire::messages::UpdateMetadataRequest;
 use zk_schema::types::TopicPartition;
 
 pub use fencing::Fencing;
-pub use snapshot::{Broker, Endpoint, Partition, Snapshot, Topic};
+pub use snapshot::{Broker, Census, Endpoint, Partition, Snapshot, Topic};
 pub use topic_configs::TopicConfigs;
 
 /// The current [`Snapshot`], and a way to wait for a later one.

@@ -70,6 +70,19 @@ pub struct Partition {
     pub offline_replicas: Vec<BrokerId>,
 }
 
+/// How much there is, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Live brokers.
+    pub brokers: usize,
+    /// Topics.
+    pub topics: usize,
+    /// Partitions.
+    pub partitions: usize,
+    /// Partitions whose leader is none or not alive.
+    pub leaderless: usize,
+}
+
 impl Broker {
     /// Where it listens under this name, if it does.
     #[must_use]
@@ -125,6 +138,18 @@ impl Snapshot {
     #[must_use]
     pub fn partition_count(&self, topic: &str) -> usize {
         self.topic(topic).map_or(0, |topic| topic.partitions.len())
+    }
+
+    /// Counts everything.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let partitions = || self.topics.values().flat_map(|topic| topic.partitions.values());
+        Census {
+            brokers: self.brokers.len(),
+            topics: self.topics.len(),
+            partitions: partitions().count(),
+            leaderless: partitions().filter(|partition| !self.is_alive(partition.leader)).count(),
+        }
     }
 
     /// All partitions there are.

@@ -181,6 +181,14 @@ mod tests {
     }
 
     #[test]
+    fn partitions_without_a_live_leader_are_counted() {
+        let states = vec![state(0, 1), state(1, -1), state(2, 9)];
+        let (after, _) = apply(&Snapshot::default(), &request(vec![topic("a", 7, states)]));
+        let census = after.census();
+        assert_eq!((census.brokers, census.topics, census.partitions, census.leaderless), (1, 1, 3, 2));
+    }
+
+    #[test]
     fn the_last_partition_takes_its_topic_along() {
         let (before, _) = apply(&Snapshot::default(), &request(vec![topic("a", 7, vec![state(0, 1)])]));
         let (after, deleted) = apply(&before, &request(vec![topic("a", 7, vec![state(0, LEADER_DURING_DELETE)])]));

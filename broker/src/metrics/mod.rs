@@ -12,7 +12,7 @@ use ::metrics::{Key, Label, Level, Metadata, with_recorder};
 
 pub use ::metrics::{Counter, Gauge, Histogram};
 pub use export::{Error, listen};
-pub use requests::{Flow, RequestKind, on_request};
+pub use requests::{Flow, RequestKind, on_records_produced, on_request};
 
 /// Set once an exporter is installed.
 static IS_EXPORTED: OnceLock<()> = OnceLock::new();
@@ -72,6 +72,13 @@ impl Metric {
     pub fn set(&self, value: impl ::metrics::IntoF64) {
         if is_exported() {
             self.gauge(&[]).set(value);
+        }
+    }
+
+    /// Counts one on a counter without labels: for what happens rarely.
+    pub fn increment(&self) {
+        if is_exported() {
+            self.counter(&[]).increment(1);
         }
     }
 

@@ -70,7 +70,7 @@ metrics! {
         "Partitions, on the controller";
 
     BROKER_STATE: Gauge "kafka_server_kafkaserver_brokerstate" [] "state",
-        "0 not running, 1 starting, 2 recovering, 3 running, 6 handing leadership away, 7 stopping";
+        "1 starting, recovery included, 3 running, 6 handing leadership away, 7 stopping";
     ZOOKEEPER_EXPIRES: Counter "kafka_server_sessionexpirelistener_zookeeperexpires_total" [] "sessions",
         "ZooKeeper sessions lost";
     ZOOKEEPER_DISCONNECTS: Counter "kafka_server_sessionexpirelistener_zookeeperdisconnects_total" [] "disconnects",

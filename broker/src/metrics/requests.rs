@@ -51,6 +51,14 @@ impl Flow {
     }
 }
 
+/// Counts records produced by clients.
+pub fn on_records_produced(count: u64) {
+    static PRODUCED: LazyLock<Counter> = LazyLock::new(|| names::MESSAGES_IN.counter(&[]));
+    if is_exported() {
+        PRODUCED.increment(count);
+    }
+}
+
 /// Counts an answered request of `bytes` bytes that took `total` from arrival to answer.
 pub fn on_request(api: ApiKey, version: i16, kind: RequestKind, bytes: usize, total: Duration) {
     static FETCH_KINDS: LazyLock<[ByName; 2]> =

@@ -119,6 +119,12 @@ impl Network {
         self.shared.counters.set_limits(limits);
     }
 
+    /// [`Network::set_limits`], for parts that do not own the network.
+    pub fn limiter(&self) -> impl Fn(ConnectionLimits) + Send + Sync + use<> {
+        let counters = Arc::clone(&self.shared.counters);
+        move |limits| counters.set_limits(limits)
+    }
+
     /// Tells the number of open connections, to parts that do not own the network.
     pub fn counter(&self) -> impl Fn() -> usize + Send + use<> {
         let counters = Arc::clone(&self.shared.counters);

@@ -56,15 +56,24 @@ pub struct AppendOptions {
     pub produce_version: Option<i16>,
     /// May write to internal topics.
     pub internal_topics_allowed: bool,
-    /// Now, in milliseconds.
+    /// Now, in milliseconds of steady time.
     pub now_ms: i64,
+    /// Now, in milliseconds of wall time: what records are stamped with.
+    pub wall_ms: i64,
 }
 
 impl AppendOptions {
     /// A coordinator's own records.
     #[must_use]
-    pub fn coordinator(acks: Acks, now_ms: i64) -> Self {
-        Self { acks, origin: Origin::Coordinator, produce_version: None, internal_topics_allowed: true, now_ms }
+    pub fn coordinator(acks: Acks, now_ms: i64, wall_ms: i64) -> Self {
+        Self {
+            acks,
+            origin: Origin::Coordinator,
+            produce_version: None,
+            internal_topics_allowed: true,
+            now_ms,
+            wall_ms,
+        }
     }
 }
 
@@ -214,11 +223,11 @@ impl ReplicaManager {
         let partition = self.partition(id.topic.as_str(), id.partition)?;
         let context = AppendContext {
             origin: options.origin,
-            now_ms: options.now_ms,
+            now_ms: options.wall_ms,
             produce_version: options.produce_version,
             verification_guard,
         };
-        let appended = partition.append_as_leader(records, options.acks, &context)?;
+        let appended = partition.append_as_leader(records, options.acks, &context, options.now_ms)?;
         Ok((partition, appended))
     }
 

@@ -113,6 +113,7 @@ impl Host {
             produce_version: Some(9),
             internal_topics_allowed: false,
             now_ms: NOW,
+            wall_ms: NOW,
         };
         let entry = (id.clone(), records, VerificationGuard::NONE);
         let outcome = self.replicas.append([entry], &options).pop().unwrap();

@@ -91,7 +91,7 @@ async fn open_logs(
     broker.topic_configs.load_missing(zk, topics).await?;
     let topic_configs = Arc::clone(&broker.topic_configs);
     let config = config.clone();
-    let mut settings = LogManagerConfig::from_broker(&config, broker.clock.now_ms());
+    let mut settings = LogManagerConfig::from_broker(&config, broker.clock.wall_ms());
     settings.log_dirs = log_dirs;
     settings.on_dir_failure = Some(failures.callback());
     let opened = tokio::task::spawn_blocking(move || {

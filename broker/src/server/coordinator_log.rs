@@ -27,7 +27,7 @@ pub(super) struct ReplicatedLog {
 impl CoordinatorLog for ReplicatedLog {
     fn append(&self, partition: &TopicPartition, batch: Bytes, required_acks: i16) -> Result<Appended, ErrorCode> {
         let acks = Acks::from_wire(required_acks).unwrap_or(Acks::All);
-        let options = AppendOptions::coordinator(acks, self.clock.now_ms());
+        let options = AppendOptions::coordinator(acks, self.clock.now_ms(), self.clock.wall_ms());
         let entry = [(partition.clone(), batch, VerificationGuard::NONE)];
         let outcome = self.replicas.append(entry, &options).pop().ok_or(ErrorCode::UnknownServerError)?;
         let (partition, appended) = outcome.result.map_err(|error| error.code())?;

@@ -2,6 +2,7 @@
 //! again. Source: contract 1.3 `/config/changes`, 3.1 steps 3 and 13; `ZkConfigManager`, `DynamicBrokerConfig`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use config::BrokerConfig;
 use config::dynamic::{Scope, usable};
@@ -11,9 +12,10 @@ use zk_schema::nodes::config::{Config, ConfigEntity};
 use zk_schema::nodes::config_change;
 use zk_schema::{BrokerId, TopicName, paths};
 
-use super::settings;
+use super::{listeners, settings};
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::net::ConnectionLimits;
 use crate::replica::ReplicaManager;
 use crate::shell::controller;
 use crate::zk::{self, Interest, Notifications, Zk};
@@ -53,6 +55,8 @@ pub(super) struct DynamicConfig {
     pub broker: Arc<Broker>,
     pub replicas: Arc<ReplicaManager>,
     pub controller: Arc<controller::Handle>,
+    /// Replaces the bounds on connections.
+    pub set_limits: Box<dyn Fn(ConnectionLimits) + Send + Sync>,
 }
 
 impl DynamicConfig {
@@ -68,7 +72,7 @@ impl DynamicConfig {
             if signal.is_none() {
                 return;
             }
-            match notifications.take_new(&self.zk, self.clock.now_ms()).await {
+            match notifications.take_new(&self.zk, self.clock.wall_ms()).await {
                 Ok(changes) => {
                     for change in changes {
                         self.apply(&change).await;
@@ -120,6 +124,10 @@ impl DynamicConfig {
         let topics_change = of_all(&before) != of_all(&after);
         let unclean = after.unclean_leader_election_enable && !before.unclean_leader_election_enable;
         let decider = settings::decider(self.broker.broker_id, &after);
+        self.limit_connections(&after).await;
+        let of_logs = self.replicas.logs().settings();
+        of_logs.producer_id_expiration_ms.store(i64::from(after.producer_id_expiration_ms), Ordering::Relaxed);
+        of_logs.transaction_verification.store(after.transaction_partition_verification_enable, Ordering::Relaxed);
         self.broker.set_config(after);
         if topics_change {
             self.refresh_logs();
@@ -129,6 +137,15 @@ impl DynamicConfig {
             self.controller.tell(Event::UncleanElectionEnabled(None)).await;
         }
         Ok(())
+    }
+
+    /// Bounds may name hosts, whose addresses are asked for on a thread that may wait.
+    async fn limit_connections(&self, config: &BrokerConfig) {
+        let config = config.clone();
+        match tokio::task::spawn_blocking(move || listeners::limits(&config)).await {
+            Ok(limits) => (self.set_limits)(limits),
+            Err(error) => tracing::error!("bounds on connections stay as they were: {error}"),
+        }
     }
 
     /// Topics fall back to this broker's own values.

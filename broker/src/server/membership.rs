@@ -62,7 +62,7 @@ impl Membership {
             (self.session, self.session_id) = (status.session, status.session_id);
             self.sessions.begin(status.session_id);
             let dead = self.sessions.dead();
-            let epoch = self.zk.register_broker(self.broker, &self.registration, self.clock.now_ms(), &dead).await?;
+            let epoch = self.zk.register_broker(self.broker, &self.registration, self.clock.wall_ms(), &dead).await?;
             // A session that ended meanwhile has taken the node along.
             if self.zk.status().session == status.session {
                 self.sessions.registered(status.session_id);
@@ -186,7 +186,11 @@ mod tests {
 
     #[test]
     fn the_registrations_layout_follows_the_inter_broker_protocol() {
-        let version = |ibp: &str| registration(&config(&[("inter.broker.protocol.version", ibp)]), Vec::new()).version;
+        let version = |ibp: &str| {
+            // Records of a later format than the brokers agree on are refused.
+            let versions = [("inter.broker.protocol.version", ibp), ("log.message.format.version", ibp)];
+            registration(&config(&versions), Vec::new()).version
+        };
         assert_eq!((version("3.9"), version("2.6"), version("0.9.0")), (5, 4, 2));
     }
 }

@@ -14,8 +14,6 @@ use crate::clock::Clock;
 use crate::metrics::names;
 use crate::replica::ReplicaManager;
 
-/// Kafka waits this long after start before the first of the slow jobs.
-const INITIAL_DELAY: Duration = Duration::from_secs(30);
 /// How often files whose deletion is due are looked for.
 const DELETION_PERIOD: Duration = Duration::from_secs(1);
 
@@ -30,43 +28,44 @@ pub(super) fn start(
     stop: &CancellationToken,
 ) -> JoinSet<()> {
     let mut jobs = Jobs { tasks: JoinSet::new(), logs: Arc::clone(replicas.logs()), stop: stop.clone() };
-    let now = |clock: &Arc<Clock>| {
+    let wall = |clock: &Arc<Clock>| {
         let clock = Arc::clone(clock);
-        move || clock.now_ms()
+        move || clock.wall_ms()
     };
+    let initial_delay = ms(config.log_initial_task_delay_ms);
     let high_watermarks = ms(config.replica_high_watermark_checkpoint_interval_ms);
     jobs.every("checkpoint of high watermarks", high_watermarks, high_watermarks, |logs| {
         logs.checkpoint_high_watermarks()
     });
     let recovery = ms(i64::from(config.log_flush_offset_checkpoint_interval_ms));
-    jobs.every("checkpoint of recovery points", INITIAL_DELAY, recovery, |logs| logs.checkpoint_recovery_points());
+    jobs.every("checkpoint of recovery points", initial_delay, recovery, |logs| logs.checkpoint_recovery_points());
     let start_offsets = ms(i64::from(config.log_flush_start_offset_checkpoint_interval_ms));
-    jobs.every("checkpoint of log start offsets", INITIAL_DELAY, start_offsets, |logs| {
+    jobs.every("checkpoint of log start offsets", initial_delay, start_offsets, |logs| {
         logs.checkpoint_log_start_offsets()
     });
-    let now_ms = now(clock);
-    jobs.every("retention", INITIAL_DELAY, ms(config.log_retention_check_interval_ms), move |logs| {
+    let now_ms = wall(clock);
+    jobs.every("retention", initial_delay, ms(config.log_retention_check_interval_ms), move |logs| {
         logs.run_retention(now_ms());
         Ok(())
     });
-    let now_ms = now(clock);
+    let now_ms = wall(clock);
     let flush = ms(config.log_flush_scheduler_interval_ms).min(Duration::from_secs(3600));
-    jobs.every("flush", INITIAL_DELAY.min(flush), flush.min(Duration::from_secs(5)), move |logs| {
+    jobs.every("flush", initial_delay.min(flush), flush.min(Duration::from_secs(5)), move |logs| {
         logs.flush_due(now_ms());
         Ok(())
     });
-    let now_ms = now(clock);
-    jobs.every("deletion", DELETION_PERIOD, DELETION_PERIOD, move |logs| logs.delete_scheduled(now_ms()));
-    let now_ms = now(clock);
+    let steady = Arc::clone(clock);
+    jobs.every("deletion", DELETION_PERIOD, DELETION_PERIOD, move |logs| logs.delete_scheduled(steady.now_ms()));
+    let now_ms = wall(clock);
     let producers = ms(i64::from(config.producer_id_expiration_check_interval_ms));
     jobs.every("expiry of producers", producers, producers, move |logs| {
         logs.remove_expired_producers(now_ms());
         Ok(())
     });
-    let (now_ms, replicas) = (now(clock), Arc::clone(replicas));
+    let (clock, replicas) = (Arc::clone(clock), Arc::clone(replicas));
     let lag = ms(config.replica_lag_time_max_ms / 2);
     jobs.every("look for replicas that lag", lag, lag, move |_| {
-        replicas.shrink_isrs(now_ms());
+        replicas.shrink_isrs(clock.now_ms());
         Ok(())
     });
     jobs.tasks

@@ -249,7 +249,7 @@ impl Shell {
     fn stand_for_election(&mut self) {
         self.role = Role::Asking { again: false };
         let (zk, events, broker) = (self.zk.clone(), self.events.clone(), self.broker);
-        let (now_ms, dead_sessions) = (self.clock.now_ms(), self.dead_sessions.clone());
+        let (now_ms, dead_sessions) = (self.clock.wall_ms(), self.dead_sessions.clone());
         tokio::spawn(async move {
             let result = zk.elect(broker, now_ms, &dead_sessions).await;
             let _stopped = events.send(Internal::Election(result)).await;
@@ -444,7 +444,7 @@ impl Shell {
         self.close_office();
         self.role = Role::Asking { again: true };
         let (zk, events, broker) = (self.zk.clone(), self.events.clone(), self.broker);
-        let (now_ms, dead_sessions) = (self.clock.now_ms(), self.dead_sessions.clone());
+        let (now_ms, dead_sessions) = (self.clock.wall_ms(), self.dead_sessions.clone());
         tokio::spawn(async move {
             if delete_controller && let Err(error) = zk.resign(epoch_version).await {
                 tracing::warn!("[Controller id={broker}] /controller could not be removed: {error}");

@@ -33,6 +33,21 @@ impl Proposals {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, IsrProposal>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A proposal was answered. One that has taken its place meanwhile, under another epoch, still waits: without an
+    /// answer of its own its partition would never propose again.
+    fn settle(&self, answered: &IsrProposal) {
+        let mut waiting = self.lock();
+        if waiting.get(&answered.partition) == Some(answered) {
+            waiting.remove(&answered.partition);
+        }
+    }
+
+    /// Whether any of these waits still, or again.
+    fn contains_any(&self, proposals: &[IsrProposal]) -> bool {
+        let waiting = self.lock();
+        proposals.iter().any(|proposal| waiting.get(&proposal.partition) == Some(proposal))
+    }
 }
 
 impl IsrUpdater for Proposals {
@@ -70,6 +85,9 @@ impl Sender {
             }
             if let Err(why) = self.send(&batch).await {
                 tracing::warn!("ISR changes are not with the controller yet: {why}");
+            }
+            // Not through, passed over, or refused for now.
+            if self.proposals.contains_any(&batch) {
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
@@ -130,7 +148,7 @@ impl Sender {
             let index = proposal.partition.partition;
             let Some(decided) = decided.find(|decided| decided.partition_index == index) else { continue };
             // Out of the way first, as the partition may propose again at once.
-            self.proposals.lock().remove(&proposal.partition);
+            self.proposals.settle(proposal);
             self.replicas.on_isr_answer(proposal, decision(decided), self.clock.now_ms());
         }
     }
@@ -169,5 +187,37 @@ fn decision(decided: &Decided) -> Result<IsrDecision, ErrorCode> {
             partition_epoch: PartitionEpoch(decided.partition_epoch),
         }),
         code => Err(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zk_schema::ControllerEpoch;
+
+    use super::*;
+
+    fn proposal(leader_epoch: i32) -> IsrProposal {
+        IsrProposal {
+            partition: TopicPartition::new("t", 0),
+            topic_id: None,
+            leader_epoch: LeaderEpoch(leader_epoch),
+            partition_epoch: PartitionEpoch(0),
+            controller_epoch: ControllerEpoch(1),
+            isr: [BrokerId(1)].into(),
+            leader_recovery_state: 0,
+        }
+    }
+
+    #[test]
+    fn the_answer_to_an_older_proposal_leaves_the_newer_waiting() {
+        let proposals = Proposals::default();
+        proposals.propose(proposal(1));
+        let sent = [proposal(1)];
+        proposals.propose(proposal(2));
+        proposals.settle(&sent[0]);
+        assert!(!proposals.contains_any(&sent));
+        assert!(proposals.contains_any(&[proposal(2)]));
+        proposals.settle(&proposal(2));
+        assert!(!proposals.contains_any(&[proposal(2)]));
     }
 }

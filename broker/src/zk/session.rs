@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use zookeeper_client::{Client, SessionInfo, SessionState};
 
 use super::Error;
+use crate::metrics::names;
 
 /// How to reach ZooKeeper.
 #[derive(Clone)]
@@ -293,6 +294,7 @@ impl Keeper {
                 }
                 SessionState::Disconnected => {
                     tracing::warn!("Disconnected from ZooKeeper, session {}", client.session_id());
+                    names::ZOOKEEPER_DISCONNECTS.increment();
                     self.publish(State::Disconnected, Some(client.clone()));
                 }
                 terminal => return terminal,
@@ -320,6 +322,7 @@ impl Keeper {
                 }
                 Err(zookeeper_client::Error::SessionExpired) if wanted.is_some() => {
                     tracing::warn!("ZooKeeper session {:#x} has expired", self.status.session_id);
+                    names::ZOOKEEPER_EXPIRES.increment();
                     wanted = None;
                 }
                 Err(error) => {

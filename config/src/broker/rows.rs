@@ -107,11 +107,11 @@ properties! {
 
     // Threads and network.
     /// Threads that read requests from and write responses to the network, for each listener.
-    num_network_threads: i32 = "num.network.threads", "3", Check::AtLeast(1), High, ClusterWide, Built;
+    num_network_threads: i32 = "num.network.threads", "3", Check::AtLeast(1), High, ClusterWide, NotYet;
     /// Threads that process requests, disk work included.
-    num_io_threads: i32 = "num.io.threads", "8", Check::AtLeast(1), High, ClusterWide, Built;
+    num_io_threads: i32 = "num.io.threads", "8", Check::AtLeast(1), High, ClusterWide, NotYet;
     /// Threads for background work.
-    background_threads: i32 = "background.threads", "10", Check::AtLeast(1), High, ClusterWide, Built;
+    background_threads: i32 = "background.threads", "10", Check::AtLeast(1), High, ClusterWide, NotYet;
     /// Connections to each leader over which records are copied. More of them copy in parallel.
     num_replica_fetchers: i32 = "num.replica.fetchers", "1", Check::Any, High, ClusterWide, Built;
     /// Threads for each log directory that load logs at start and flush them at shutdown.
@@ -121,7 +121,7 @@ properties! {
     num_replica_alter_log_dirs_threads: Option<i32> = "num.replica.alter.log.dirs.threads", null,
         Check::Any, High, ReadOnly, NotYet;
     /// Requests that may wait to be processed before the network threads stop reading.
-    queued_max_requests: i32 = "queued.max.requests", "500", Check::AtLeast(1), High, ReadOnly, Built;
+    queued_max_requests: i32 = "queued.max.requests", "500", Check::AtLeast(1), High, ReadOnly, NotYet;
     /// Bytes of waiting requests before the network threads stop reading; -1 for no bound.
     queued_max_request_bytes: i64 = "queued.max.request.bytes", "-1", Check::Any, Medium, ReadOnly, Built;
     /// Send buffer of server sockets in bytes (SO_SNDBUF); -1 for the system's own.
@@ -151,18 +151,18 @@ properties! {
     /// Longest life of a login before the client must log in again, in milliseconds; 0 for no bound.
     connections_max_reauth_ms: i64 = "connections.max.reauth.ms", "0", Check::Any, Medium, ReadOnly, WouldWeaken;
     /// How long the broker waits for the answer to a request of its own, in milliseconds.
-    request_timeout_ms: i32 = "request.timeout.ms", "30000", Check::Any, High, ReadOnly, Built;
+    request_timeout_ms: i32 = "request.timeout.ms", "30000", Check::Any, High, ReadOnly, NotYet;
     /// How long the controller waits for a broker's answer, in milliseconds.
     controller_socket_timeout_ms: i32 = "controller.socket.timeout.ms", "30000", Check::Any, Medium, ReadOnly, Built;
     /// How long to wait for a connection to another broker, in milliseconds. Doubles with each failure.
     socket_connection_setup_timeout_ms: i64 = "socket.connection.setup.timeout.ms", "10000",
-        Check::Any, Medium, ReadOnly, Built;
+        Check::Any, Medium, ReadOnly, NotYet;
     /// Longest that socket.connection.setup.timeout.ms may grow to, in milliseconds.
     socket_connection_setup_timeout_max_ms: i64 = "socket.connection.setup.timeout.max.ms", "30000",
-        Check::Any, Medium, ReadOnly, Built;
+        Check::Any, Medium, ReadOnly, NotYet;
     /// Most partitions one request may describe.
     max_request_partition_size_limit: i32 = "max.request.partition.size.limit", "2000",
-        Check::AtLeast(1), Medium, ReadOnly, Built;
+        Check::AtLeast(1), Medium, ReadOnly, NotYet;
 
     // Topics.
     /// Directory for logs. Used when log.dirs is not set.
@@ -190,7 +190,7 @@ properties! {
         Check::Any, High, ClusterWide, Built;
     /// Milliseconds between two looks for partitions that need an unclean election.
     unclean_leader_election_interval_ms: i64 = "unclean.leader.election.interval.ms", "300000",
-        Check::AtLeast(1), Medium, ReadOnly, Built, internal true;
+        Check::AtLeast(1), Medium, ReadOnly, NotYet, internal true;
     /// Replicas that must be in sync for a write with acks=all to be accepted.
     min_insync_replicas: i32 = "min.insync.replicas", "1", Check::AtLeast(1), High, ClusterWide, Built;
     /// Largest record batch, compressed, in bytes.
@@ -239,13 +239,13 @@ properties! {
         Check::AtLeast(0), Medium, ReadOnly, Built;
     /// Finished fetches that may linger in the fetch purgatory before it is cleaned.
     fetch_purgatory_purge_interval_requests: i32 = "fetch.purgatory.purge.interval.requests", "1000",
-        Check::Any, Medium, ReadOnly, Built;
+        Check::Any, Medium, ReadOnly, NotYet;
     /// Finished produces that may linger in the produce purgatory before it is cleaned.
     producer_purgatory_purge_interval_requests: i32 = "producer.purgatory.purge.interval.requests", "1000",
-        Check::Any, Medium, ReadOnly, Built;
+        Check::Any, Medium, ReadOnly, NotYet;
     /// Finished deletions that may linger in the DeleteRecords purgatory before it is cleaned.
     delete_records_purgatory_purge_interval_requests: i32 = "delete.records.purgatory.purge.interval.requests", "1",
-        Check::Any, Medium, ReadOnly, Built;
+        Check::Any, Medium, ReadOnly, NotYet;
 
     // Logs.
     /// Largest size of one log segment in bytes.

@@ -4,6 +4,7 @@
 //! Source: `Partition.appendRecordsToLeader`, `updateFollowerFetchState`, `maybeExpandIsr`, `maybeShrinkIsr`,
 //! `checkEnoughReplicasReachOffset`, `deleteRecordsOnLeader` in Kafka 3.9.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -68,11 +69,17 @@ impl Leader {
 
 impl Partition {
     /// Appends records of a client or coordinator, moves the high watermark if this replica is all there is, and wakes
-    /// whoever waited for these records.
+    /// whoever waited for these records. The context tells wall time; `now_ms` is the steady time of fetches.
     ///
     /// # Errors
     /// [`Error::NotLeaderOrFollower`], [`Error::NotEnoughReplicas`] with `Acks::All`, or what the log has against it.
-    pub fn append_as_leader(&self, records: Bytes, acks: Acks, context: &AppendContext) -> Result<Appended, Error> {
+    pub fn append_as_leader(
+        &self,
+        records: Bytes,
+        acks: Acks,
+        context: &AppendContext,
+        now_ms: i64,
+    ) -> Result<Appended, Error> {
         let state = self.state();
         let (leader, log) = self.leading(&state)?;
         if acks == Acks::All {
@@ -84,7 +91,7 @@ impl Partition {
         let info = log.append_as_leader(records, state.leader_epoch, context)?;
         if info.bytes > 0 {
             self.waiters.on_log_end(info.log_end_offset, info.bytes);
-            self.advance(&state, leader, log, Some(&info), context.now_ms);
+            self.advance(&state, leader, log, Some(&info), now_ms);
         }
         let needed = info.last_offset + 1;
         let awaits = (acks == Acks::All && log.high_watermark() < needed).then_some(needed);
@@ -145,9 +152,18 @@ impl Partition {
     }
 
     /// Takes in what a follower's fetch says of it. The answer is an ISR to be proposed, if it may join now.
-    pub(super) fn on_follower_fetch(&self, broker: BrokerId, fetch: FollowerFetch) -> Option<IsrProposal> {
+    /// A fetch read in an earlier `generation` says nothing: the follower may have truncated since.
+    pub(super) fn on_follower_fetch(
+        &self,
+        broker: BrokerId,
+        fetch: FollowerFetch,
+        generation: u64,
+    ) -> Option<IsrProposal> {
         let has_moved = {
             let state = self.state();
+            if self.generation.load(Ordering::Acquire) != generation {
+                return None;
+            }
             let (leader, log) = self.leading(&state).ok()?;
             let watches_low = self.waiters.has_deleters();
             let has_moved = {

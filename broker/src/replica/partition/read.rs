@@ -98,6 +98,11 @@ pub struct PartitionRead {
 }
 
 impl PartitionRead {
+    /// Which leadership it was read under.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Up to where the reader could have read.
     #[must_use]
     pub fn bound(&self, bound: Bound) -> Offset {
@@ -154,7 +159,7 @@ impl Partition {
                     leader_end_offset: read.log_end_offset,
                     now_ms: request.now_ms,
                 };
-                self.on_follower_fetch(broker, fetch)
+                self.on_follower_fetch(broker, fetch, read.generation())
             }
             _ => None,
         };

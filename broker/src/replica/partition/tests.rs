@@ -4,6 +4,7 @@ use bytes::Bytes;
 use wire::ErrorCode;
 
 use super::*;
+use crate::replica::isr::FollowerFetch;
 use crate::replica::orders::IsrDecision;
 use crate::replica::testing::*;
 
@@ -55,6 +56,18 @@ fn too_few_in_sync_refuse_acks_all_and_take_the_rest() {
     assert!(matches!(refused, Err(Error::NotEnoughReplicas { in_sync: 1, needed: 2, .. })));
     assert!(host.append(&id(), batch(1), Acks::Leader).is_ok());
     assert_eq!(high_watermark(&partition), 0, "and do not commit it");
+}
+
+#[test]
+fn a_fetch_read_under_an_earlier_leadership_says_nothing_of_its_follower() {
+    let host = Host::new();
+    let partition = host.lead(order(0, 1, &[1, 2], &[1, 2]));
+    host.append(&id(), batch(3), Acks::Leader).unwrap();
+    let (read, _) = partition.read(&ReadRequest { is_again: true, ..follower(2, 3, NOW) }).unwrap();
+    host.lead(order(1, 1, &[1, 2], &[1, 2]));
+    let fetch = |offset| FollowerFetch { offset, log_start_offset: 0, leader_end_offset: 3, now_ms: NOW };
+    assert_eq!(partition.on_follower_fetch(BrokerId(2), fetch(3), read.generation()), None);
+    assert_eq!(high_watermark(&partition), 0);
 }
 
 #[test]

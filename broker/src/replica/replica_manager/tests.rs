@@ -204,7 +204,7 @@ fn internal_topics_are_for_coordinators() {
     let refused = host.append(partition.id(), batch(1), Acks::Leader);
     assert!(matches!(refused, Err(Error::Refused { code: ErrorCode::InvalidTopicException, .. })));
     let entry = (partition.id().clone(), batch(1), VerificationGuard::NONE);
-    let outcome = host.replicas.append([entry], &AppendOptions::coordinator(Acks::All, NOW)).pop().unwrap();
+    let outcome = host.replicas.append([entry], &AppendOptions::coordinator(Acks::All, NOW, NOW)).pop().unwrap();
     assert!(outcome.result.is_ok());
 }
 

@@ -253,16 +253,20 @@ impl Serving {
     fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            let now = self.shared.clock.now();
+            let now = match event {
+                // Ages of offsets are counted from when they were committed, which is wall time.
+                Event::ExpireOffsets => self.shared.clock.wall(),
+                _ => self.shared.clock.now(),
+            };
             for effect in self.shard.handle(event, now) {
-                events.extend(self.carry_out(effect, now));
+                events.extend(self.carry_out(effect));
             }
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, now: Timestamp) -> Option<Event> {
+    fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         match effect {
-            Effect::Append(append) => return self.append(&append, now),
+            Effect::Append(append) => return self.append(&append),
             Effect::Reply { to, reply } => {
                 if let Some(answer) = self.answers.remove(&to) {
                     let _gone = answer.send(reply);
@@ -276,13 +280,13 @@ impl Serving {
     }
 
     /// Appends to our own log at once, and waits for the other replicas on the side.
-    fn append(&mut self, append: &Append, now: Timestamp) -> Option<Event> {
+    fn append(&mut self, append: &Append) -> Option<Event> {
         let token = append.token;
         let required_acks = match append.acks {
             Acks::All => self.shared.commit_required_acks,
             Acks::Leader => 0,
         };
-        let batch = self.shared.format.batch(&append.records, append.transaction, now);
+        let batch = self.shared.format.batch(&append.records, append.transaction, self.shared.clock.wall());
         let appended = batch
             .map_err(|_| ErrorCode::MessageTooLarge)
             .and_then(|batch| self.shared.log.append(&self.partition, batch, required_acks));
