@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::metrics::{self, names};
 use crate::net::Network;
 use crate::shell::controller;
+use crate::shell::fetchers::ReplicaFetchers;
 use crate::zk::{self, Zk};
 
 /// How long requests that are being handled may take at the end.
@@ -86,6 +87,7 @@ pub struct Server {
     network: Network,
     bound: BTreeMap<String, u16>,
     logs: Arc<LogManager>,
+    fetchers: Arc<ReplicaFetchers>,
     controller: Arc<controller::Handle>,
     stop: CancellationToken,
     all_failed: CancellationToken,
@@ -129,7 +131,7 @@ impl Server {
 
     /// Takes the broker's place in the cluster, and begins to serve.
     async fn join(config: BrokerConfig, clock: Arc<Clock>, zk: Zk, assembly: Assembly) -> Result<Self, Error> {
-        let Assembly { mut broker, logs, replicas, failures, isr_sender } = assembly;
+        let Assembly { mut broker, logs, replicas, failures, isr_sender, fetchers } = assembly;
         let id = broker.broker_id;
         let mut network = Network::bind(&listeners::settings(&config))?;
         let bound: BTreeMap<String, u16> =
@@ -179,6 +181,7 @@ impl Server {
             network,
             bound,
             logs,
+            fetchers,
             controller,
             stop,
             all_failed,
@@ -222,6 +225,7 @@ impl Server {
         self.timers.join_all().await;
         ended("dynamic configs", self.dynamic_config).await;
         self.controller.stop().await;
+        self.fetchers.shut_down().await;
         drop(self.tasks);
         close(self.logs).await;
         ended("registration", self.membership).await;

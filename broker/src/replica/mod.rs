@@ -3,6 +3,7 @@
 
 mod error;
 pub mod fetch_session;
+pub mod fetcher;
 pub mod high_watermark;
 pub mod isr;
 mod orders;

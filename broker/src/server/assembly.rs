@@ -15,8 +15,9 @@ use super::identity::Identity;
 use super::log_dir_failures::Failures;
 use crate::broker::Broker;
 use crate::clock::Clock;
-use crate::replica::{IsrUpdater, LeadershipListener, ReplicaManager};
+use crate::replica::{Fetchers, IsrUpdater, LeadershipListener, ReplicaManager};
 use crate::shell::controller_client::ControllerClient;
+use crate::shell::fetchers::ReplicaFetchers;
 use crate::shell::group::GroupCoordinator;
 use crate::shell::isr_updater::{self, Proposals};
 use crate::shell::producer_ids::{ProducerIds, Source};
@@ -30,6 +31,7 @@ pub(super) struct Assembly {
     pub replicas: Arc<ReplicaManager>,
     pub failures: Failures,
     pub isr_sender: isr_updater::Sender,
+    pub fetchers: Arc<ReplicaFetchers>,
 }
 
 /// Loads the logs and builds what stands on them.
@@ -76,7 +78,9 @@ pub(super) async fn assemble(
         replicas: Arc::clone(&replicas),
         clock: Arc::clone(clock),
     };
-    Ok(Assembly { broker, logs, replicas, failures, isr_sender })
+    let fetchers = Arc::new(replica_fetchers(&broker, &replicas, clock));
+    replicas.set_fetchers(Arc::clone(&fetchers) as Arc<dyn Fetchers>);
+    Ok(Assembly { broker, logs, replicas, failures, isr_sender, fetchers })
 }
 
 /// Opens all logs on a disk thread. Their topics' overrides are read first, all in a few requests.
@@ -106,6 +110,11 @@ fn replica_manager(broker: &Broker, config: &BrokerConfig, logs: Arc<LogManager>
     let (configs, broker_config) = (Arc::clone(&broker.topic_configs), broker.config_source());
     let of_topic = move |topic: &str| configs.resolve(&broker_config(), &TopicName::new(topic));
     ReplicaManager::new(broker.broker_id, config, logs, Arc::clone(&broker.metadata), Arc::new(of_topic))
+}
+
+fn replica_fetchers(broker: &Broker, replicas: &Arc<ReplicaManager>, clock: &Arc<Clock>) -> ReplicaFetchers {
+    let config = Arc::new(broker.config_source());
+    ReplicaFetchers::new(broker.broker_id, config, Arc::clone(&broker.metadata), replicas, Arc::clone(clock))
 }
 
 fn controller_client(broker: &Broker, config: &BrokerConfig) -> ControllerClient {

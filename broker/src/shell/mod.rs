@@ -4,6 +4,7 @@
 pub mod controller;
 pub mod controller_client;
 pub mod coordinator_log;
+pub mod fetchers;
 pub mod group;
 pub mod isr_updater;
 pub mod producer_ids;
