@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::process::run;
+use crate::process::{Conversation, run};
 use crate::{apache, cache};
 
 /// A client library under test.
@@ -127,4 +127,25 @@ impl Client {
             Self::Aiokafka => python_program("aio.py"),
         }
     }
+}
+
+/// Starts a producer that writes `v0`, `v1`, ... to three partitions in turn, in order and acknowledged by all, and
+/// prints a line of each acknowledged record, until stopped.
+///
+/// # Errors
+/// When librdkafka cannot be had or started.
+pub fn endless_producer(bootstrap: &str, topic: &str, errors: &Path) -> Result<Conversation> {
+    let program = "import sys\n\
+        from confluent_kafka import Producer\n\
+        p = Producer({'bootstrap.servers': sys.argv[1], 'enable.idempotence': True, 'linger.ms': 1, 'message.timeout.ms': 60000})\n\
+        def done(error, m):\n\
+        \x20   if error is None: print(f'{m.partition()}\\t{m.offset()}\\t-\\t{m.value().decode()}', flush=True)\n\
+        n = 0\n\
+        while True:\n\
+        \x20   try: p.produce(sys.argv[2], f'v{n}', partition=n % 3, on_delivery=done); n += 1\n\
+        \x20   except BufferError: p.poll(0.01)\n\
+        \x20   if n % 100 == 0: p.poll(0.002)\n";
+    let mut command = Command::new(python()?);
+    command.args(["-u", "-c", program, bootstrap, topic]);
+    Conversation::start(&mut command, errors)
 }

@@ -1,12 +1,11 @@
 //! What was acknowledged survives `kill -9`, and the files can change hands between our broker and a Java one.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use integration::clients::Client;
-use integration::process::{Conversation, run};
+use integration::clients::{Client, endless_producer};
+use integration::process::run;
 use integration::{BrokerKind, Cluster, apache};
 
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -37,23 +36,6 @@ fn java(cluster: &Cluster, args: &[&str]) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Writes records one after another, each acknowledged by all, and prints each acknowledged one, until stopped.
-fn endless_producer(cluster: &Cluster) -> Result<Conversation> {
-    let program = "import sys\n\
-        from confluent_kafka import Producer\n\
-        p = Producer({'bootstrap.servers': sys.argv[1], 'enable.idempotence': True, 'linger.ms': 1, 'message.timeout.ms': 60000})\n\
-        def done(error, m):\n\
-        \x20   if error is None: print(f'{m.partition()}\\t{m.offset()}\\t-\\t{m.value().decode()}', flush=True)\n\
-        n = 0\n\
-        while True:\n\
-        \x20   try: p.produce(sys.argv[2], f'v{n}', partition=n % 3, on_delivery=done); n += 1\n\
-        \x20   except BufferError: p.poll(0.01)\n\
-        \x20   if n % 100 == 0: p.poll(0.002)\n";
-    let mut command = Command::new(integration::clients::python()?);
-    command.args(["-u", "-c", program, &cluster.bootstrap(), TOPIC]);
-    Conversation::start(&mut command, &cluster.path().join("producer.err"))
-}
-
 #[test]
 fn acknowledged_records_and_commits_survive_kill_9_under_load() -> Result<()> {
     integration::clients::python()?;
@@ -62,7 +44,8 @@ fn acknowledged_records_and_commits_survive_kill_9_under_load() -> Result<()> {
     java(&cluster, &["produce", TOPIC, "1000000", "30", "plain"])?;
     java(&cluster, &["consume", TOPIC, "before", "30"])?;
 
-    let mut producer = endless_producer(&cluster)?;
+    let errors = cluster.path().join("producer.err");
+    let mut producer = endless_producer(&cluster.bootstrap(), TOPIC, &errors)?;
     let kind = if std::env::var_os("MILENA_TEST_PEER").is_some() { BrokerKind::Apache } else { BrokerKind::Ours };
     for round in 1..=3_usize {
         producer.wait_for("records are acknowledged", DEADLINE, |said| said.len() > 3000 * round);

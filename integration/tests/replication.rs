@@ -1,0 +1,183 @@
+//! Three brokers, each partition on all of them: whoever dies, what was acknowledged is there, once, in order, and the
+//! same bytes on every replica.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use integration::clients::{Client, endless_producer, python};
+use integration::process::run;
+use integration::{BrokerKind, Cluster, apache, wait_until};
+
+const DEADLINE: Duration = Duration::from_secs(120);
+const TOPIC: &str = "kept";
+const PARTITIONS: i32 = 3;
+
+/// A partition as `kafka-topics --describe` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Described {
+    leader: i32,
+    isr: Vec<i32>,
+}
+
+fn create_topic(cluster: &Cluster, min_isr: &str) -> Result<()> {
+    let (bootstrap, partitions) = (cluster.bootstrap(), PARTITIONS.to_string());
+    let min_isr = format!("min.insync.replicas={min_isr}");
+    let mut create = vec!["--bootstrap-server", &bootstrap, "--create", "--topic", TOPIC, "--config", &min_isr];
+    create.extend(["--partitions", &partitions, "--replication-factor", "3"]);
+    apache::tool("kafka-topics", cluster.path(), &create, "")?.ok()?;
+    Ok(())
+}
+
+fn describe(cluster: &Cluster) -> Result<BTreeMap<i32, Described>> {
+    let bootstrap = cluster.bootstrap();
+    let said =
+        cluster.our_tool("kafka-topics", &["--bootstrap-server", &bootstrap, "--describe", "--topic", TOPIC], "")?;
+    let mut partitions = BTreeMap::new();
+    for line in said.ok()?.lines().filter(|line| line.contains("Partition: ")) {
+        let field = |name: &str| {
+            let (_, rest) = line.split_once(name).with_context(|| format!("no {name} in {line}"))?;
+            anyhow::Ok(rest.split_whitespace().next().unwrap_or_default())
+        };
+        let mut isr: Vec<i32> = field("Isr: ")?.split(',').filter_map(|id| id.parse().ok()).collect();
+        isr.sort_unstable();
+        let leader = field("Leader: ")?.parse().unwrap_or(-1);
+        partitions.insert(field("Partition: ")?.parse()?, Described { leader, isr });
+    }
+    Ok(partitions)
+}
+
+fn wait_for_isr(cluster: &Cluster, isr: &[i32]) {
+    wait_until(&format!("the ISR of every partition is {isr:?}"), DEADLINE, || {
+        describe(cluster).is_ok_and(|partitions| {
+            partitions.len() == PARTITIONS as usize && partitions.values().all(|partition| partition.isr == isr)
+        })
+    });
+}
+
+/// All records of a partition as they lie on one broker's disk.
+fn stored(log_dir: &Path, partition: i32) -> Result<Vec<u8>> {
+    let mut segments: Vec<_> = std::fs::read_dir(log_dir.join(format!("{TOPIC}-{partition}")))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    segments.sort();
+    let mut all = Vec::new();
+    for segment in segments {
+        all.extend(std::fs::read(segment)?);
+    }
+    Ok(all)
+}
+
+fn wait_until_replicas_are_equal(cluster: &mut Cluster, brokers: &[i32]) {
+    let dirs: Vec<_> = brokers.iter().map(|id| cluster.broker(*id).log_dir.clone()).collect();
+    for partition in 0..PARTITIONS {
+        wait_until(&format!("all replicas of partition {partition} hold the same bytes"), DEADLINE, || {
+            let copies: Vec<_> = dirs.iter().filter_map(|dir| stored(dir, partition).ok()).collect();
+            copies.len() == dirs.len() && !copies[0].is_empty() && copies.windows(2).all(|two| two[0] == two[1])
+        });
+    }
+}
+
+/// Reads everything, and finds each acknowledged record at its offset, none twice, none out of order.
+fn check_acknowledged(cluster: &Cluster, acknowledged: &[String]) -> Result<()> {
+    let bootstrap = cluster.bootstrap();
+    let ends = ["--bootstrap-server", &bootstrap, "--topic", TOPIC];
+    let ends = apache::tool("kafka-get-offsets", cluster.path(), &ends, "")?.ok()?;
+    let total: i64 = ends.lines().filter_map(|line| line.rsplit(':').next()?.parse::<i64>().ok()).sum();
+    let mut consumer = Client::Java.command()?;
+    consumer.args(["consume", &bootstrap, TOPIC, "reader", &total.to_string()]);
+    let mut read: BTreeMap<(i32, i64), i64> = BTreeMap::new();
+    for line in run(&mut consumer, "", DEADLINE)?.ok()?.lines() {
+        let (at, number) = parse(line)?;
+        read.insert(at, number);
+    }
+    assert_eq!(i64::try_from(read.len())?, total, "every offset up to the end holds one record");
+    for line in acknowledged {
+        let (at, number) = parse(line)?;
+        assert_eq!(read.get(&at), Some(&number), "what was acknowledged as {line}");
+    }
+    let mut last: BTreeMap<i32, i64> = BTreeMap::new();
+    for ((partition, _), number) in &read {
+        let before = last.insert(*partition, *number).unwrap_or(-1);
+        assert!(before < *number, "partition {partition}: v{number} after v{before}: out of order or twice");
+    }
+    Ok(())
+}
+
+fn parse(line: &str) -> Result<((i32, i64), i64)> {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [partition, offset, _, value] = fields[..] else { anyhow::bail!("not a record: {line}") };
+    Ok(((partition.parse()?, offset.parse()?), value.trim_start_matches('v').parse()?))
+}
+
+/// Kills each broker in turn while a producer writes, and brings it back.
+fn every_broker_may_die(kinds: &[BrokerKind]) -> Result<()> {
+    python()?;
+    let all = [1, 2, 3];
+    let mut cluster = Cluster::builder().brokers(kinds).start()?;
+    create_topic(&cluster, "2")?;
+    wait_for_isr(&cluster, &all);
+    let leaders: Vec<i32> = describe(&cluster)?.values().map(|partition| partition.leader).collect();
+    assert_eq!(leaders.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "each leads one: {leaders:?}");
+
+    let errors = cluster.path().join("producer.err");
+    let mut producer = endless_producer(&cluster.bootstrap(), TOPIC, &errors)?;
+    for (victim, kind) in all.into_iter().zip(kinds) {
+        let before = producer.lines().len();
+        producer.wait_for("records are acknowledged", DEADLINE, |said| said.len() > before + 1000);
+        cluster.kill_broker(victim)?;
+        let rest: Vec<i32> = all.into_iter().filter(|id| *id != victim).collect();
+        wait_for_isr(&cluster, &rest);
+        let partitions = describe(&cluster)?;
+        assert!(partitions.values().all(|partition| rest.contains(&partition.leader)), "{partitions:?}");
+        let before = producer.lines().len();
+        producer.wait_for("it goes on without the dead broker", DEADLINE, |said| said.len() > before + 1000);
+        cluster.start_broker(victim, *kind)?;
+        wait_for_isr(&cluster, &all);
+    }
+    let acknowledged = producer.lines().to_vec();
+    drop(producer);
+    wait_until_replicas_are_equal(&mut cluster, &all);
+    check_acknowledged(&cluster, &acknowledged)
+}
+
+#[test]
+fn acknowledged_records_survive_the_death_of_any_broker() -> Result<()> {
+    every_broker_may_die(&[BrokerKind::Ours; 3])
+}
+
+#[test]
+fn java_brokers_and_ours_replicate_to_each_other() -> Result<()> {
+    every_broker_may_die(&[BrokerKind::Ours, BrokerKind::Ours, BrokerKind::Apache])
+}
+
+#[test]
+fn fewer_in_sync_than_asked_for_refuse_writes_until_one_comes_back() -> Result<()> {
+    let kind = BrokerKind::Ours;
+    let mut cluster = Cluster::builder().brokers(&[kind; 3]).start()?;
+    create_topic(&cluster, "3")?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    assert_eq!(produce_one(&cluster)?, "None");
+    cluster.stop_broker(3)?;
+    wait_for_isr(&cluster, &[1, 2]);
+    assert_eq!(produce_one(&cluster)?, "NOT_ENOUGH_REPLICAS");
+    cluster.start_broker(3, kind)?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    assert_eq!(produce_one(&cluster)?, "None");
+    Ok(())
+}
+
+/// Writes one record with `acks=all` and without trying again; gives the name of the error.
+fn produce_one(cluster: &Cluster) -> Result<String> {
+    let program = "import sys\n\
+        from confluent_kafka import Producer\n\
+        p = Producer({'bootstrap.servers': sys.argv[1], 'acks': 'all', 'retries': 0, 'message.timeout.ms': 30000})\n\
+        p.produce(sys.argv[2], 'v', partition=0, on_delivery=lambda error, m: print(error and error.name()))\n\
+        p.flush()\n";
+    let mut command = Command::new(python()?);
+    let said = run(command.args(["-c", program, &cluster.bootstrap(), TOPIC]), "", DEADLINE)?;
+    Ok(said.ok()?.trim().trim_start_matches('_').to_owned())
+}
