@@ -11,10 +11,11 @@ use client::connection::Options;
 use config::BrokerConfig;
 use wire::messages::create_topics_request::CreatableTopic;
 use wire::messages::delete_topics_request::DeleteTopicState;
+use wire::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use wire::messages::metadata_request::MetadataRequestTopic;
 use wire::messages::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, MetadataRequest,
-    TopicName, create_partitions_request::CreatePartitionsTopic,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, MetadataRequest, TopicName, create_partitions_request::CreatePartitionsTopic,
 };
 use wire::{ErrorCode, text};
 
@@ -78,6 +79,31 @@ async fn leaders(connection: &Connection, name: &str) -> Vec<i32> {
     response.topics[0].partitions.iter().map(|partition| *partition.leader_id).collect()
 }
 
+/// Sets one property of a topic (2) or a broker (4): the code, and why.
+async fn set(connection: &Connection, kind: i8, name: &str, property: &str, value: &str) -> (ErrorCode, String) {
+    let mut config = AlterableConfig::default();
+    config.name = text(property);
+    config.value = Some(text(value));
+    let mut resource = AlterConfigsResource::default();
+    resource.resource_type = kind;
+    resource.resource_name = text(name);
+    resource.configs = vec![config];
+    let mut request = IncrementalAlterConfigsRequest::default();
+    request.resources = vec![resource];
+    let response = connection.call(&request).await.unwrap().responses.remove(0);
+    (ErrorCode::from_code(response.error_code), response.error_message.map(|why| why.to_string()).unwrap_or_default())
+}
+
+/// Asks something harmless again and again until `condition` holds.
+async fn wait_until(connection: &Connection, what: &str, condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            leaders(connection, "nothing").await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
 fn is_clean(dir: &Path) -> bool {
     dir.join(".kafka_cleanshutdown").exists()
 }
@@ -116,6 +142,39 @@ async fn topics_are_created_grown_kept_over_a_restart_and_deleted() {
     request.timeout_ms = 20_000;
     assert_eq!(connection.call(&request).await.unwrap().responses[0].error_code, 0);
     assert!(leaders(&connection, "t").await.is_empty());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_properties_take_effect_while_the_broker_runs() {
+    let cluster = Cluster::start().await;
+    let server = cluster.broker(1).await;
+    let connection = connect(&server).await;
+    assert_eq!(create(&connection, "t", 1).await, ErrorCode::None);
+    let partition = server.broker().replicas.as_ref().unwrap().partition("t", 0).unwrap();
+    let fine = (ErrorCode::None, String::new());
+
+    assert_eq!(set(&connection, 2, "t", "segment.bytes", "123456").await, fine);
+    let log = partition.log().unwrap();
+    wait_until(&connection, "the log goes by it", || log.config().segment_bytes == 123_456).await;
+    assert_eq!(set(&connection, 4, "", "log.flush.interval.messages", "77").await, fine);
+    wait_until(&connection, "topics fall back to it", || log.config().flush_messages == 77).await;
+    assert_eq!(set(&connection, 4, "1", "max.connections", "3").await, fine);
+    wait_until(&connection, "it is this broker's", || server.broker().config().max_connections == 3).await;
+
+    let refusals = [
+        (2, "t", "segment.bytes", "1", ErrorCode::InvalidConfig),
+        (2, "t", "no.such.thing", "1", ErrorCode::InvalidConfig),
+        (2, "gone", "segment.bytes", "123456", ErrorCode::UnknownTopicOrPartition),
+        (4, "1", "log.dirs", "/elsewhere", ErrorCode::InvalidConfig),
+        (4, "2", "max.connections", "3", ErrorCode::InvalidRequest),
+        (7, "t", "segment.bytes", "123456", ErrorCode::InvalidRequest),
+    ];
+    for (kind, name, property, value, code) in refusals {
+        let refused = set(&connection, kind, name, property, value).await;
+        assert_eq!(refused.0, code, "{property} of {name}: {}", refused.1);
+    }
+    assert_eq!(log.config().segment_bytes, 123_456);
     server.stop().await;
 }
 

@@ -5,9 +5,11 @@
 
 pub mod access;
 pub mod allocate_producer_ids;
+pub mod alter_configs;
 pub mod alter_partition;
 pub mod alter_partition_reassignments;
 pub mod api_versions;
+mod config_changes;
 pub mod consumer_group_describe;
 pub mod consumer_group_heartbeat;
 mod context;
@@ -28,6 +30,7 @@ pub mod fetch;
 pub mod find_coordinator;
 mod groups;
 pub mod heartbeat;
+pub mod incremental_alter_configs;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leader_and_isr;
@@ -191,7 +194,7 @@ table! {
     CreateAcls => unserved,
     DeleteAcls => unserved,
     DescribeConfigs(DescribeConfigsRequest) => plain describe_configs,
-    AlterConfigs => unserved,
+    AlterConfigs(AlterConfigsRequest) => plain alter_configs,
     AlterReplicaLogDirs => unserved,
     DescribeLogDirs => unserved,
     SaslAuthenticate => unserved,
@@ -202,7 +205,7 @@ table! {
     DescribeDelegationToken => unserved,
     DeleteGroups(DeleteGroupsRequest) => plain delete_groups,
     ElectLeaders(ElectLeadersRequest) => plain elect_leaders,
-    IncrementalAlterConfigs => unserved,
+    IncrementalAlterConfigs(IncrementalAlterConfigsRequest) => plain incremental_alter_configs,
     AlterPartitionReassignments(AlterPartitionReassignmentsRequest) => plain alter_partition_reassignments,
     ListPartitionReassignments(ListPartitionReassignmentsRequest) => plain list_partition_reassignments,
     OffsetDelete(OffsetDeleteRequest) => plain offset_delete,
