@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use integration::clients::{Client, endless_producer, python};
 use integration::process::run;
 use integration::{BrokerKind, Cluster, apache, wait_until};
+use rustix::process::Signal;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 const TOPIC: &str = "kept";
@@ -155,29 +156,90 @@ fn java_brokers_and_ours_replicate_to_each_other() -> Result<()> {
 }
 
 #[test]
+fn what_only_a_dead_leader_had_is_cut_off_when_it_comes_back() -> Result<()> {
+    python()?;
+    let kind = BrokerKind::Ours;
+    let mut cluster = Cluster::builder().brokers(&[kind; 3]).start()?;
+    create_topic(&cluster, "1")?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    assert_eq!(produce(&cluster, "all", 10)?, "None");
+    let old_leader = describe(&cluster)?[&0].leader;
+    let others: Vec<i32> = [1, 2, 3].into_iter().filter(|id| *id != old_leader).collect();
+
+    // Shorter than their sessions, so that both stay in the ISR.
+    others.iter().try_for_each(|id| cluster.process(*id).signal(Signal::STOP))?;
+    assert_eq!(produce(&cluster, "1", 20)?, "None");
+    cluster.kill_broker(old_leader)?;
+    others.iter().try_for_each(|id| cluster.process(*id).signal(Signal::CONT))?;
+    wait_for_isr(&cluster, &others);
+    assert_eq!(produce(&cluster, "all", 5)?, "None");
+
+    let longer = stored(&cluster.broker(old_leader).log_dir, 0)?.len();
+    let shorter = stored(&cluster.broker(others[0]).log_dir, 0)?.len();
+    assert!(shorter < longer, "the dead leader has records nobody else has");
+    cluster.start_broker(old_leader, kind)?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    let copies = [1, 2, 3].map(|id| stored(&cluster.broker(id).log_dir, 0));
+    let copies = copies.into_iter().collect::<Result<Vec<_>>>()?;
+    assert!(copies[0].len() == shorter && copies.iter().all(|copy| *copy == copies[0]));
+    Ok(())
+}
+
+#[test]
+fn a_follower_whose_offsets_the_leader_has_deleted_begins_anew() -> Result<()> {
+    python()?;
+    let kind = BrokerKind::Ours;
+    let mut cluster = Cluster::builder().brokers(&[kind; 3]).start()?;
+    create_topic(&cluster, "1")?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    assert_eq!(produce(&cluster, "all", 10)?, "None");
+    let leader = describe(&cluster)?[&0].leader;
+    let late = [1, 2, 3].into_iter().find(|id| *id != leader).context("three brokers")?;
+
+    cluster.stop_broker(late)?;
+    wait_for_isr(&cluster, &[1, 2, 3].into_iter().filter(|id| *id != late).collect::<Vec<_>>());
+    assert_eq!(produce(&cluster, "all", 10)?, "None");
+    let offsets = cluster.path().join("offsets.json");
+    let up_to = format!(r#"{{"version":1,"partitions":[{{"topic":"{TOPIC}","partition":0,"offset":15}}]}}"#);
+    std::fs::write(&offsets, up_to)?;
+    let offsets = offsets.display().to_string();
+    let delete = ["--bootstrap-server", &cluster.bootstrap(), "--offset-json-file", &offsets];
+    apache::tool("kafka-delete-records", cluster.path(), &delete, "")?.ok()?;
+
+    cluster.start_broker(late, kind)?;
+    wait_for_isr(&cluster, &[1, 2, 3]);
+    let begun_anew = cluster.broker(late).log_dir.join(format!("{TOPIC}-0/{:020}.log", 15));
+    assert!(begun_anew.exists(), "the log begins where the leader's does");
+    Ok(())
+}
+
+#[test]
 fn fewer_in_sync_than_asked_for_refuse_writes_until_one_comes_back() -> Result<()> {
     let kind = BrokerKind::Ours;
     let mut cluster = Cluster::builder().brokers(&[kind; 3]).start()?;
     create_topic(&cluster, "3")?;
     wait_for_isr(&cluster, &[1, 2, 3]);
-    assert_eq!(produce_one(&cluster)?, "None");
+    assert_eq!(produce(&cluster, "all", 1)?, "None");
     cluster.stop_broker(3)?;
     wait_for_isr(&cluster, &[1, 2]);
-    assert_eq!(produce_one(&cluster)?, "NOT_ENOUGH_REPLICAS");
+    assert_eq!(produce(&cluster, "all", 1)?, "NOT_ENOUGH_REPLICAS");
     cluster.start_broker(3, kind)?;
     wait_for_isr(&cluster, &[1, 2, 3]);
-    assert_eq!(produce_one(&cluster)?, "None");
+    assert_eq!(produce(&cluster, "all", 1)?, "None");
     Ok(())
 }
 
-/// Writes one record with `acks=all` and without trying again; gives the name of the error.
-fn produce_one(cluster: &Cluster) -> Result<String> {
+/// Writes records to partition 0, one batch each, without trying again; gives the name of the first error.
+fn produce(cluster: &Cluster, acks: &str, count: u32) -> Result<String> {
     let program = "import sys\n\
         from confluent_kafka import Producer\n\
-        p = Producer({'bootstrap.servers': sys.argv[1], 'acks': 'all', 'retries': 0, 'message.timeout.ms': 30000})\n\
-        p.produce(sys.argv[2], 'v', partition=0, on_delivery=lambda error, m: print(error and error.name()))\n\
-        p.flush()\n";
+        p = Producer({'bootstrap.servers': sys.argv[1], 'acks': sys.argv[3], 'retries': 0, 'message.timeout.ms': 30000})\n\
+        said = []\n\
+        for n in range(int(sys.argv[4])):\n\
+        \x20   p.produce(sys.argv[2], 'v', partition=0, on_delivery=lambda error, m: said.append(error and error.name()))\n\
+        \x20   p.flush()\n\
+        print(next((error for error in said if error), None))\n";
     let mut command = Command::new(python()?);
-    let said = run(command.args(["-c", program, &cluster.bootstrap(), TOPIC]), "", DEADLINE)?;
-    Ok(said.ok()?.trim().trim_start_matches('_').to_owned())
+    command.args(["-c", program, &cluster.bootstrap(), TOPIC, acks, &count.to_string()]);
+    Ok(run(&mut command, "", DEADLINE)?.ok()?.trim().to_owned())
 }
