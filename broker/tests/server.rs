@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use broker::server::{Error, Server};
+use broker::zk::State;
 use client::Connection;
 use client::connection::Options;
 use config::BrokerConfig;
@@ -38,6 +39,7 @@ impl Cluster {
             ("zookeeper.connect", self.zookeeper.local_addr().to_string()),
             ("log.dirs", self.dir.path().join(log_dir).display().to_string()),
             ("zookeeper.session.timeout.ms", "6000".to_owned()),
+            ("controlled.shutdown.retry.backoff.ms", "10".to_owned()),
         ];
         BrokerConfig::from_map(pairs.map(|(key, value)| (key.to_owned(), value)).into()).unwrap()
     }
@@ -223,4 +225,22 @@ async fn another_broker_takes_office_when_the_controller_stops() {
     });
     alone.await.expect("the second broker is the controller");
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_stops_clean_while_zookeeper_is_away() {
+    let cluster = Cluster::start().await;
+    let server = cluster.broker(1).await;
+    let connection = connect(&server).await;
+    assert_eq!(create(&connection, "t", 3).await, ErrorCode::None);
+    let mut status = server.broker().zk.as_ref().unwrap().follow();
+    cluster.zookeeper.shutdown().await;
+    while status.current().state == State::Connected {
+        status.changed().await;
+    }
+    // What waits for ZooKeeper must not hold up the end.
+    let waiting = tokio::spawn(async move { set(&connection, 2, "t", "segment.bytes", "123456").await });
+    tokio::time::timeout(Duration::from_secs(60), server.stop()).await.expect("it stops");
+    waiting.abort();
+    assert!(is_clean(&cluster.dir.path().join("data-1")));
 }

@@ -321,7 +321,9 @@ impl ReplicaManager {
 
 impl Counts {
     fn add_leader(&mut self, standing: &super::Standing) {
-        let (in_sync, settled) = (standing.isr.len(), standing.replicas.len() - standing.adding_replicas.len());
+        // A reassignment adds only what it has made a replica, but the order is a stranger's.
+        let settled = standing.replicas.len().saturating_sub(standing.adding_replicas.len());
+        let in_sync = standing.isr.len();
         self.leaders += 1;
         self.under_replicated += usize::from(in_sync < settled);
         self.under_min_isr += usize::from(in_sync < standing.min_isr);

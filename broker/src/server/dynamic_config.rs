@@ -60,18 +60,15 @@ pub(super) struct DynamicConfig {
 }
 
 impl DynamicConfig {
-    /// Applies what there is, then what comes, until told to stop.
+    /// Applies what there is, then what comes, until told to stop; also amid a request that waits for ZooKeeper.
     pub(super) async fn follow(self, stop: CancellationToken) {
+        let _stopped = stop.run_until_cancelled(self.follow_on()).await;
+    }
+
+    async fn follow_on(self) {
         let mut watching = self.zk.watch(vec![Interest::Children(paths::CONFIG_CHANGES.to_owned())]);
         let mut notifications = Notifications::new(paths::CONFIG_CHANGES, paths::CONFIG_CHANGE_PREFIX);
-        loop {
-            let signal = tokio::select! {
-                signal = watching.next() => signal,
-                () = stop.cancelled() => None,
-            };
-            if signal.is_none() {
-                return;
-            }
+        while watching.next().await.is_some() {
             match notifications.take_new(&self.zk, self.clock.wall_ms()).await {
                 Ok(changes) => {
                     for change in changes {

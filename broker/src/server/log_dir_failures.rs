@@ -45,7 +45,23 @@ impl Failures {
         zk: Zk,
         all_failed: CancellationToken,
     ) {
-        while let Some(dir) = self.failed.recv().await {
+        let prefix = paths::sequential(paths::LOG_DIR_EVENTS, paths::LOG_DIR_EVENT_PREFIX);
+        let content = log_dir_event::encode(broker);
+        let mut is_told = true;
+        loop {
+            let dir = tokio::select! {
+                biased;
+                dir = self.failed.recv() => dir,
+                // May wait for ZooKeeper for long. Given up for the next failure, it is told along with that.
+                told = zk.create_sequential(&prefix, &content), if !is_told => {
+                    if let Err(error) = told {
+                        tracing::error!("the controller is not told of the failed log directory: {error}");
+                    }
+                    is_told = true;
+                    continue;
+                }
+            };
+            let Some(dir) = dir else { return };
             tracing::error!("Stopping serving replicas in dir {}", dir.display());
             let hosts = Arc::clone(&replicas);
             let failed = dir.clone();
@@ -58,10 +74,7 @@ impl Failures {
                 all_failed.cancel();
                 return;
             }
-            let prefix = paths::sequential(paths::LOG_DIR_EVENTS, paths::LOG_DIR_EVENT_PREFIX);
-            if let Err(error) = zk.create_sequential(&prefix, &log_dir_event::encode(broker)).await {
-                tracing::error!("the controller is not told of the failed log directory: {error}");
-            }
+            is_told = false;
         }
     }
 }
