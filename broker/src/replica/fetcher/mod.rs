@@ -255,7 +255,7 @@ impl Fetcher {
             ErrorCode::FencedLeaderEpoch => {
                 let followed = self.partitions.get(partition);
                 if followed.is_some_and(|followed| followed.leader_epoch == pending.leader_epoch) {
-                    tracing::warn!(%partition, epoch = %pending.leader_epoch, "fenced; waiting for the controller");
+                    tracing::info!(%partition, epoch = %pending.leader_epoch, "fenced; waiting for the controller");
                     self.fail(partition);
                 }
                 Reaction::None
