@@ -115,10 +115,12 @@ fn parse(line: &str) -> Result<((i32, i64), i64)> {
 }
 
 /// Kills each broker in turn while a producer writes, and brings it back.
-fn every_broker_may_die(kinds: &[BrokerKind]) -> Result<()> {
+fn every_broker_may_die(kinds: &[BrokerKind], properties: &[(&str, &str)]) -> Result<()> {
     python()?;
     let all = [1, 2, 3];
-    let mut cluster = Cluster::builder().brokers(kinds).start()?;
+    let builder = Cluster::builder().brokers(kinds);
+    let builder = properties.iter().fold(builder, |builder, (name, value)| builder.property(name, value));
+    let mut cluster = builder.start()?;
     create_topic(&cluster, "2")?;
     wait_for_isr(&cluster, &all);
     let leaders: Vec<i32> = describe(&cluster)?.values().map(|partition| partition.leader).collect();
@@ -147,12 +149,12 @@ fn every_broker_may_die(kinds: &[BrokerKind]) -> Result<()> {
 
 #[test]
 fn acknowledged_records_survive_the_death_of_any_broker() -> Result<()> {
-    every_broker_may_die(&[BrokerKind::Ours; 3])
+    every_broker_may_die(&[BrokerKind::Ours; 3], &[])
 }
 
 #[test]
 fn java_brokers_and_ours_replicate_to_each_other() -> Result<()> {
-    every_broker_may_die(&[BrokerKind::Ours, BrokerKind::Ours, BrokerKind::Apache])
+    every_broker_may_die(&[BrokerKind::Ours, BrokerKind::Ours, BrokerKind::Apache], &[])
 }
 
 #[test]
@@ -211,6 +213,46 @@ fn a_follower_whose_offsets_the_leader_has_deleted_begins_anew() -> Result<()> {
     let begun_anew = cluster.broker(late).log_dir.join(format!("{TOPIC}-0/{:020}.log", 15));
     assert!(begun_anew.exists(), "the log begins where the leader's does");
     Ok(())
+}
+
+#[test]
+fn they_do_so_in_an_older_inter_broker_protocol_too() -> Result<()> {
+    let properties = [("inter.broker.protocol.version", "2.8"), ("num.replica.fetchers", "2")];
+    every_broker_may_die(&[BrokerKind::Ours, BrokerKind::Apache, BrokerKind::Ours], &properties)
+}
+
+#[test]
+fn commits_survive_the_death_of_any_coordinator() -> Result<()> {
+    let all = [1, 2, 3];
+    let kind = BrokerKind::Ours;
+    let builder = Cluster::builder().brokers(&[kind; 3]).property("offsets.topic.replication.factor", "3");
+    let mut cluster = builder.start()?;
+    create_topic(&cluster, "2")?;
+    wait_for_isr(&cluster, &all);
+    let (mut written, mut read) = (Vec::new(), Vec::new());
+    let mut round = |cluster: &Cluster| {
+        let from = written.len().to_string();
+        written.extend(java(cluster, &["produce", TOPIC, &from, "50", "plain"])?);
+        read.extend(java(cluster, &["consume", TOPIC, "reader", "50"])?);
+        anyhow::Ok(())
+    };
+    for victim in all {
+        round(&cluster)?;
+        cluster.kill_broker(victim)?;
+        round(&cluster)?;
+        cluster.start_broker(victim, kind)?;
+        wait_for_isr(&cluster, &all);
+    }
+    written.sort();
+    read.sort();
+    assert_eq!(read, written, "nothing is read twice, nothing is passed over");
+    Ok(())
+}
+
+fn java(cluster: &Cluster, args: &[&str]) -> Result<Vec<String>> {
+    let mut command = Client::Java.command()?;
+    let said = run(command.arg(args[0]).arg(cluster.bootstrap()).args(&args[1..]), "", DEADLINE)?;
+    Ok(said.ok()?.lines().map(str::to_owned).collect())
 }
 
 #[test]
