@@ -114,9 +114,11 @@ async fn wait(outcomes: &[Option<AppendOutcome>], timeout: Duration) -> BTreeMap
     let mut indexes = Vec::new();
     let mut pending = Vec::new();
     for (index, outcome) in outcomes.iter().enumerate() {
-        if let Some(AppendOutcome { result: Ok((partition, Appended { awaits: Some(offset), .. })), .. }) = outcome {
+        if let Some(AppendOutcome { result: Ok((partition, appended)), .. }) = outcome
+            && let Some(offset) = appended.awaits
+        {
             indexes.push(index);
-            pending.push(Pending { partition: partition.clone(), offset: *offset });
+            pending.push(Pending { partition: partition.clone(), offset, tenure: appended.tenure });
         }
     }
     if pending.is_empty() {

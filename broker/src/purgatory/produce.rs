@@ -17,6 +17,8 @@ pub struct Pending {
     pub partition: Arc<Partition>,
     /// What the high watermark must reach.
     pub offset: Offset,
+    /// While it was led for which time.
+    pub tenure: u64,
 }
 
 /// Waits for each append to be acknowledged, or for the time to run out. Answers in the order of `pending`.
@@ -31,7 +33,7 @@ pub async fn acknowledged(pending: &[Pending], timeout: Duration) -> Vec<Result<
             if answer.is_some() {
                 continue;
             }
-            *answer = match pending.partition.is_acknowledged(pending.offset) {
+            *answer = match pending.partition.is_acknowledged(pending.offset, pending.tenure) {
                 Ok(true) => Some(Ok(())),
                 Ok(false) => continue,
                 Err(error) => Some(Err(error)),

@@ -41,6 +41,8 @@ pub struct Partition {
     state: RwLock<State>,
     /// Grows with every change of role, so that one who looked before can tell.
     generation: AtomicU64,
+    /// Grows whenever leadership is lost: what was appended before may have been truncated since.
+    tenure: AtomicU64,
     topic_config: RwLock<Arc<TopicConfig>>,
     waiters: Arc<Waiters>,
 }
@@ -114,7 +116,15 @@ impl Partition {
             is_reassigning: false,
         };
         let (state, topic_config) = (RwLock::new(state), RwLock::new(topic_config));
-        Self { id, shared, state, generation: AtomicU64::new(0), topic_config, waiters: Arc::default() }
+        Self {
+            id,
+            shared,
+            state,
+            generation: AtomicU64::new(0),
+            tenure: AtomicU64::new(0),
+            topic_config,
+            waiters: Arc::default(),
+        }
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -255,6 +265,7 @@ impl Partition {
             let mut state = self.state_mut();
             let is_new_epoch = state.leader_epoch < order.leader_epoch;
             state.role = Role::Follower;
+            self.tenure.fetch_add(1, Ordering::Release);
             self.adopt(&mut state, order, log);
             is_new_epoch
         };
@@ -287,6 +298,7 @@ impl Partition {
             state.log = None;
             state.leader = BrokerId::NONE;
             self.generation.fetch_add(1, Ordering::Release);
+            self.tenure.fetch_add(1, Ordering::Release);
         }
         self.waiters.wake_all();
     }

@@ -31,7 +31,7 @@ impl CoordinatorLog for ReplicatedLog {
         let entry = [(partition.clone(), batch, VerificationGuard::NONE)];
         let outcome = self.replicas.append(entry, &options).pop().ok_or(ErrorCode::UnknownServerError)?;
         let (partition, appended) = outcome.result.map_err(|error| error.code())?;
-        let pending = appended.awaits.map(|offset| Pending { partition, offset });
+        let pending = appended.awaits.map(|offset| Pending { partition, offset, tenure: appended.tenure });
         let committed = Box::pin(async move {
             let Some(pending) = pending else { return Ok(()) };
             let answer = acknowledged(&[pending], FOREVER).await.pop();

@@ -50,6 +50,8 @@ pub struct Appended {
     pub info: AppendInfo,
     /// With `Acks::All`: the offset the high watermark must reach, unless it has already.
     pub awaits: Option<Offset>,
+    /// Which time of leading this was: once that is over, the records may be gone, whatever the high watermark says.
+    pub tenure: u64,
 }
 
 /// Records that were deleted by a client.
@@ -95,15 +97,18 @@ impl Partition {
         }
         let needed = info.last_offset + 1;
         let awaits = (acks == Acks::All && log.high_watermark() < needed).then_some(needed);
-        Ok(Appended { info, awaits })
+        Ok(Appended { info, awaits, tenure: self.tenure.load(Ordering::Acquire) })
     }
 
-    /// Whether everything below `offset` is on enough replicas.
+    /// Whether everything below `offset`, as it was appended in `tenure`, is on enough replicas.
     ///
     /// # Errors
     /// [`Error::NotLeaderOrFollower`] if leadership was lost meanwhile, [`Error::NotEnoughReplicasAfterAppend`].
-    pub fn is_acknowledged(&self, offset: Offset) -> Result<bool, Error> {
+    pub fn is_acknowledged(&self, offset: Offset, tenure: u64) -> Result<bool, Error> {
         let state = self.state();
+        if self.tenure.load(Ordering::Acquire) != tenure {
+            return Err(Error::NotLeaderOrFollower(self.id.clone()));
+        }
         let (leader, log) = self.leading(&state)?;
         if log.high_watermark() < offset {
             return Ok(false);

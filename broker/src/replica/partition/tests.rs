@@ -41,10 +41,24 @@ fn consumers_see_what_is_committed_and_followers_all() {
     assert!(!partition.read(&follower(2, 0, NOW)).unwrap().0.slice.is_empty());
     fetch(&partition, 2, 3);
     assert_eq!(high_watermark(&partition), 0, "broker 3 has fetched nothing yet");
-    assert!(!partition.is_acknowledged(3).unwrap());
+    assert!(!partition.is_acknowledged(3, appended.tenure).unwrap());
     fetch(&partition, 3, 3);
     assert_eq!(high_watermark(&partition), 3);
-    assert!(partition.is_acknowledged(3).unwrap());
+    assert!(partition.is_acknowledged(3, appended.tenure).unwrap());
+}
+
+#[test]
+fn records_of_an_earlier_time_of_leading_are_not_acknowledged() {
+    let host = Host::new();
+    let partition = host.lead(three());
+    let before = host.append(&id(), batch(3), Acks::All).unwrap();
+    assert_eq!(host.apply(order(1, 2, &[1, 2, 3], &[1, 2, 3])), ErrorCode::None);
+    partition.log().unwrap().truncate_to(0).unwrap();
+    host.lead(order(2, 1, &[1], &[1, 2, 3]));
+    let after = host.append(&id(), batch(3), Acks::All).unwrap();
+    assert_eq!(high_watermark(&partition), 3);
+    assert!(partition.is_acknowledged(3, after.tenure).unwrap());
+    assert!(matches!(partition.is_acknowledged(3, before.tenure), Err(Error::NotLeaderOrFollower(_))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use config::MetadataVersion;
 use partition_log::Log;
 use wire::ErrorCode;
-use zk_schema::types::{ControllerEpoch, LeaderEpoch, TopicId, TopicPartition};
+use zk_schema::types::{ControllerEpoch, LeaderEpoch, TopicId, TopicName, TopicPartition};
 
 use super::{Hosted, ReplicaManager};
 use crate::replica::Error;
@@ -104,6 +104,10 @@ impl ReplicaManager {
 
     fn judge(&self, order: PartitionOrder) -> Verdict {
         let id = &order.partition;
+        // The name becomes that of a directory.
+        if TopicName::validate(id.topic.as_str()).is_err() || id.partition < 0 {
+            return Verdict::Refuse(ErrorCode::InvalidTopicException);
+        }
         let hosted = match self.find(id.topic.as_str(), id.partition) {
             Some(Hosted::Offline) => return Verdict::Refuse(ErrorCode::KafkaStorageError),
             Some(Hosted::Online(partition)) => Some(partition),

@@ -245,3 +245,14 @@ fn what_is_led_is_counted() {
     };
     assert_eq!(host.replicas.counts(), expected);
 }
+
+#[test]
+fn a_name_that_is_no_topics_makes_no_directory() {
+    let host = Host::new();
+    for (name, index) in [("../escaped", 0), ("a/b", 0), ("", 0), ("t", -1)] {
+        let partition = TopicPartition::new(name, index);
+        let refused = host.apply(PartitionOrder { partition, ..order(0, 1, &[1], &[1]) });
+        assert_eq!(refused, ErrorCode::InvalidTopicException, "{name:?}");
+    }
+    assert!(host.replicas.logs().all().is_empty());
+}

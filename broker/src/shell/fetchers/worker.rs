@@ -234,7 +234,7 @@ impl Worker {
             asked.leader_epoch,
             data.high_watermark,
             data.log_start_offset,
-            now_ms,
+            self.clock.wall_ms(),
         );
         match appended {
             Ok(info) if info.bytes > 0 => {
