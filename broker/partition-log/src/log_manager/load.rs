@@ -80,7 +80,14 @@ fn prepare<'a>(
         }
     }
     let clean_marker = path.join(names::CLEAN_SHUTDOWN_FILE);
-    let was_clean = log_dir.guard("look for clean shutdown", || disk.remove_if_exists(&clean_marker));
+    let was_clean = log_dir.guard("look for clean shutdown", || {
+        let was_clean = disk.remove_if_exists(&clean_marker)?;
+        if was_clean {
+            // A marker that came back after a power failure would vouch for what is written from now on.
+            disk.sync_dir(path)?;
+        }
+        Ok(was_clean)
+    });
     let high_watermarks = log_dir.guard("read high watermarks", || {
         checkpoints::read_offsets(disk, &path.join(names::HIGH_WATERMARK_CHECKPOINT))
     });
