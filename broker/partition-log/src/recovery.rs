@@ -212,8 +212,8 @@ impl<'a> Loader<'a> {
         }
         let is_created = self.segments.is_empty();
         if is_created {
-            let now_ms = Some(self.start.now_ms);
-            let segment = Segment::create(self.disk(), self.path(), checkpoint, self.config, now_ms)?;
+            // Its age, which counts where records have no timestamps, begins with its first append.
+            let segment = Segment::create(self.disk(), self.path(), checkpoint, self.config, None)?;
             self.segments.push(Arc::new(segment));
         }
         let log_end_offset = end_offset.unwrap_or(checkpoint);
