@@ -4,7 +4,7 @@
 
 mod down_conversion;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Fetc
     let targets: Vec<_> =
         session.partitions().iter().map(|asked| target(broker, context, &snapshot, asked, reader, now_ms)).collect();
     let is_urgent = targets.iter().any(Result::is_err);
+    let is_at_once: Vec<_> = targets.iter().map(|target| matches!(target, Err(Refusal::AtOnce(_)))).collect();
     let entries: Vec<_> = targets.iter().filter_map(|target| target.as_ref().ok().cloned()).collect();
     let reads = match &broker.replicas {
         Some(replicas) => fetch::read(replicas, limits.over(entries, is_urgent)).await,
@@ -58,7 +59,7 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Fetc
         .map(|(asked, target)| {
             let read = match target {
                 Ok((partition, _)) => reads.next().map(|read| (partition, read)),
-                Err(error) => return failed(broker, context, asked, error, &mut endpoints),
+                Err(refusal) => return refused(broker, context, asked, refusal, &mut endpoints),
             };
             match read {
                 Some((partition, Ok(read))) => found(asked, reader, &partition, read),
@@ -73,8 +74,11 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Fetc
     if finished.error != ErrorCode::None {
         return empty(finished.error, finished.session_id);
     }
-    let news = asked.into_iter().zip(answers).zip(finished.is_sent).filter(|(_, is_sent)| *is_sent);
-    let converted = news.map(|((asked, answer), _)| {
+    let mut news: Vec<_> = asked.into_iter().zip(answers).zip(is_at_once).zip(finished.is_sent).collect();
+    news.retain(|(_, is_sent)| *is_sent);
+    // What was refused at once is told last.
+    news.sort_by_key(|((_, is_at_once), _)| *is_at_once);
+    let converted = news.into_iter().map(|(((asked, answer), _), _)| {
         let answer = down_conversion::convert(broker, version, reader, &asked, answer);
         (asked, answer)
     });
@@ -111,6 +115,7 @@ struct Limits {
 }
 
 impl Limits {
+    /// Differs from Kafka: a negative limit is 0, here and for one partition; Kafka fails with `UNKNOWN_SERVER_ERROR`.
     fn of(request: &FetchRequest, broker: &Broker, version: i16) -> Self {
         let max_bytes = request.max_bytes.min(broker.config().fetch_max_bytes);
         Self {
@@ -145,7 +150,7 @@ fn session_request(request: FetchRequest, snapshot: &Snapshot, reader: Reader, v
         (Some(name), TopicId::ZERO)
     };
     let epoch = |epoch: i32| (epoch >= 0).then_some(LeaderEpoch(epoch));
-    let mut partitions = Vec::new();
+    let mut partitions: Vec<FetchPartition> = Vec::new();
     for topic in request.topics {
         let (name, topic_id) = identify(&topic.topic.0, topic.topic_id);
         partitions.extend(topic.partitions.into_iter().map(|asked| FetchPartition {
@@ -159,6 +164,7 @@ fn session_request(request: FetchRequest, snapshot: &Snapshot, reader: Reader, v
             last_fetched_epoch: epoch(asked.last_fetched_epoch),
         }));
     }
+    last_of_each(&mut partitions);
     let forgotten = request.forgotten_topics_data.iter().flat_map(|topic| {
         let (name, topic_id) = identify(&topic.topic.0, topic.topic_id);
         topic.partitions.iter().map(move |partition| Key::new(topic_id, name.as_ref(), *partition))
@@ -173,6 +179,30 @@ fn session_request(request: FetchRequest, snapshot: &Snapshot, reader: Reader, v
     }
 }
 
+/// Why a partition is not even read.
+#[derive(Clone, Copy)]
+enum Refusal {
+    /// It cannot be told or may not be known.
+    AtOnce(ErrorCode),
+    /// It is not here, or not the one that is meant.
+    Elsewhere(ErrorCode),
+}
+
+/// A partition that is named twice is asked for as it was named last, in the place where it was named first.
+fn last_of_each(partitions: &mut Vec<FetchPartition>) {
+    let mut places = HashMap::with_capacity(partitions.len());
+    let mut is_first = Vec::with_capacity(partitions.len());
+    for at in 0..partitions.len() {
+        let first = *places.entry(partitions[at].key()).or_insert(at);
+        if first != at {
+            partitions[first] = partitions[at].clone();
+        }
+        is_first.push(first == at);
+    }
+    let mut is_first = is_first.into_iter();
+    partitions.retain(|_| is_first.next().unwrap_or(true));
+}
+
 fn target(
     broker: &Broker,
     context: &RequestContext<'_>,
@@ -180,22 +210,22 @@ fn target(
     asked: &FetchPartition,
     reader: Reader,
     now_ms: i64,
-) -> Result<(Arc<Partition>, ReadRequest), ErrorCode> {
-    let name = asked.topic.as_ref().ok_or(ErrorCode::UnknownTopicId)?;
+) -> Result<(Arc<Partition>, ReadRequest), Refusal> {
+    let name = asked.topic.as_ref().ok_or(Refusal::AtOnce(ErrorCode::UnknownTopicId))?;
     let is_allowed = match reader {
         Reader::Follower(_) => context.may(Operation::ClusterAction, Resource::Cluster),
         Reader::Consumer { .. } | Reader::Debug => context.may(Operation::Read, Resource::Topic(name.as_str())),
     };
     if !is_allowed {
-        return Err(ErrorCode::TopicAuthorizationFailed);
+        return Err(Refusal::AtOnce(ErrorCode::TopicAuthorizationFailed));
     }
     if snapshot.partition_of(name.as_str(), asked.partition).is_none() {
-        return Err(ErrorCode::UnknownTopicOrPartition);
+        return Err(Refusal::AtOnce(ErrorCode::UnknownTopicOrPartition));
     }
-    let partition =
-        broker.partition(name.as_str(), asked.partition).map_err(|error| told(&error, context.version()))?;
+    let elsewhere = |error: Error| Refusal::Elsewhere(told(&error, context.version()));
+    let partition = broker.partition(name.as_str(), asked.partition).map_err(elsewhere)?;
     if asked.topic_id.is_known() && partition.topic_id().is_some_and(|id| id != asked.topic_id) {
-        return Err(ErrorCode::InconsistentTopicId);
+        return Err(Refusal::Elsewhere(ErrorCode::InconsistentTopicId));
     }
     let request = ReadRequest {
         reader,
@@ -217,6 +247,25 @@ fn told(error: &Error, version: i16) -> ErrorCode {
         ErrorCode::KafkaStorageError if version <= 5 => ErrorCode::NotLeaderOrFollower,
         code => code,
     }
+}
+
+fn refused(
+    broker: &Broker,
+    context: &RequestContext<'_>,
+    asked: &FetchPartition,
+    refusal: Refusal,
+    endpoints: &mut BTreeMap<BrokerId, Node>,
+) -> Answer<Records> {
+    match refusal {
+        Refusal::AtOnce(error) => without_read(asked, error),
+        Refusal::Elsewhere(error) => failed(broker, context, asked, error, endpoints),
+    }
+}
+
+/// An error that does not come from a read. Kafka tells such errors with an empty list of aborted transactions, those
+/// of a read with none.
+fn without_read(asked: &FetchPartition, error: ErrorCode) -> Answer<Records> {
+    Answer { aborted_transactions: Some(Vec::new()), ..Answer::failed(asked.partition, error) }
 }
 
 fn failed(

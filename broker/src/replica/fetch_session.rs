@@ -71,7 +71,9 @@ impl Key {
 }
 
 impl FetchPartition {
-    fn key(&self) -> Key {
+    /// How it is told from others.
+    #[must_use]
+    pub fn key(&self) -> Key {
         Key::new(self.topic_id, self.topic.as_ref(), self.partition)
     }
 }

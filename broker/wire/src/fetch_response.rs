@@ -61,6 +61,7 @@ pub struct Partition<R> {
     /// The follower to read from instead, -1 for none (v11+).
     pub preferred_read_replica: i32,
     /// The records; `None` is written as an empty set, which is what Kafka sends with an error.
+    /// Differs from Kafka: so it is for records that cannot be converted for an old client, where Kafka writes null.
     pub records: Option<R>,
 }
 

@@ -1,17 +1,18 @@
 //! Records for clients that do not know their format or codec: converted in memory, or refused.
-//! Only versions before 10 come here with anything to do, and only then are records looked at.
+//! Only versions before 4 have their records looked at. Before version 10 no client knows zstd: it gets none of a topic
+//! that compresses with it, but what producers compressed themselves is given as it is.
 //! Source: `KafkaApis.maybeConvertFetchedData`, `LazyDownConversionRecords` in Kafka 3.9.
 
 use std::os::unix::fs::FileExt as _;
 
 use bytes::Bytes;
 use config::CompressionType;
-use record::batch::EntryPrefix;
 use record::convert::{down_convert, needs_down_conversion};
-use record::{Codec, MAGIC_V0, MAGIC_V1, batches};
+use record::{MAGIC_V0, MAGIC_V1, batches};
 use wire::ErrorCode;
 use wire::fetch_response::Partition as Answer;
 
+use super::without_read;
 use crate::api::errors::KafkaError as _;
 use crate::broker::Broker;
 use crate::net::{FileRange, Records};
@@ -36,20 +37,20 @@ pub(super) fn convert(
     let Ok(partition) = broker.partition(topic.as_str(), asked.partition) else { return answer };
     let config = partition.topic_config();
     if config.compression_type == CompressionType::Zstd {
-        return Answer::failed(asked.partition, ErrorCode::UnsupportedCompressionType);
+        return without_read(asked, ErrorCode::UnsupportedCompressionType);
     }
     let Some(Records::File(range)) = &answer.records else { return answer };
     let converted = match version {
         0..=1 => to_magic(range, MAGIC_V0, asked.fetch_offset, config.message_downconversion_enable),
         2..=3 => to_magic(range, MAGIC_V1, asked.fetch_offset, config.message_downconversion_enable),
-        _ => refuse_zstd(range).map(|()| None),
+        _ => Ok(None),
     };
     match converted {
         Ok(None) => answer,
         Ok(Some(bytes)) => Answer { records: Some(Records::Memory(bytes)), ..answer },
         Err(error) => {
             tracing::debug!(partition = %partition.id(), version, ?error, "records cannot be given to an old client");
-            Answer::failed(asked.partition, error)
+            without_read(asked, error)
         }
     }
 }
@@ -70,21 +71,4 @@ fn to_magic(range: &FileRange, magic: i8, first_offset: i64, is_enabled: bool) -
     }
     let converted = down_convert(batches(stored), magic, first_offset, range.len, DECOMPRESSED_BYTES_MAX);
     converted.map(|converted| Some(converted.bytes)).map_err(|error| error.code())
-}
-
-/// Looks at each batch's codec: before version 10 no client reads zstd. Reads headers only.
-fn refuse_zstd(range: &FileRange) -> Result<(), ErrorCode> {
-    const ATTRIBUTES_END: usize = 23;
-    let mut at = 0;
-    while at + ATTRIBUTES_END <= range.len {
-        let mut front = [0; ATTRIBUTES_END];
-        let read = range.file.read_exact_at(&mut front, range.position + at as u64);
-        let Ok(Some(prefix)) = read.map(|()| EntryPrefix::parse(&front).unwrap_or(None)) else { return Ok(()) };
-        let codec = if prefix.magic == record::MAGIC_V2 { front[22] & 0b111 } else { 0 };
-        if codec == Codec::Zstd.id() {
-            return Err(ErrorCode::UnsupportedCompressionType);
-        }
-        at += prefix.size_in_bytes;
-    }
-    Ok(())
 }
