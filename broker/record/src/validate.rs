@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::{MAGIC_V0, MAGIC_V2, NO_TIMESTAMP};
 
 mod error;
-pub use error::{Cause, Error, ErrorKind, RecordError};
+pub use error::{Cause, Error, ErrorKind, RecordError, RecordErrorCause};
 
 /// Who appends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use partition_log::{AppendError, Origin, VerificationGuard};
+use record::validate::{Error as Invalid, RecordError, RecordErrorCause};
 use wire::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
@@ -17,7 +18,7 @@ use wire::{ErrorCode, text};
 use zk_schema::types::TopicPartition;
 
 use super::access::{Operation, Resource};
-use super::errors::KafkaError as _;
+use super::errors::{KafkaError as _, Refusal};
 use super::{RequestContext, current_leader};
 use crate::broker::Broker;
 use crate::metrics;
@@ -40,12 +41,12 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Prod
     let acks = Acks::from_wire(request.acks);
     let transactional_id = request.transactional_id.as_ref().map(|id| id.0.clone());
     let mut entries = entries(broker, context, request);
+    if let Err(refusal) = transactions::check(&entries, transactional_id.as_deref()) {
+        return refuse_whole(&entries, &refusal);
+    }
     let Some(acks) = acks else {
         return refuse_all(&entries, ErrorCode::InvalidRequiredAcks);
     };
-    if let Err(error) = transactions::check(&entries, transactional_id.as_deref()) {
-        return refuse_all(&entries, error);
-    }
     let wall_ms = broker.clock.wall_ms();
     let guards =
         transactions::verify(broker, context.version(), transactional_id.as_deref(), &mut entries, wall_ms).await;
@@ -141,7 +142,7 @@ fn answer(
         let mut response = match outcome.as_ref().map(|outcome| &outcome.result) {
             None => failed(entry, entry.refusal.unwrap_or(ErrorCode::NotLeaderOrFollower)),
             Some(Ok((_, appended))) => succeeded(entry, appended),
-            Some(Err(error)) => refused(entry, error),
+            Some(Err(error)) => refused(broker, entry, error),
         };
         if let Some(error) = late.get(&index) {
             response.error_code = error.code().code();
@@ -188,6 +189,13 @@ fn refuse_all(entries: &[Entry], error: ErrorCode) -> ProduceResponse {
     ProduceResponse::default().with_responses(by_topic(entries, told))
 }
 
+/// An error of the whole request; what else might be said of a partition no longer counts.
+fn refuse_whole(entries: &[Entry], refusal: &Refusal) -> ProduceResponse {
+    let message = refusal.message.as_deref().map(text);
+    let told = entries.iter().map(|entry| failed(entry, refusal.code).with_error_message(message.clone())).collect();
+    ProduceResponse::default().with_responses(by_topic(entries, told))
+}
+
 fn failed(entry: &Entry, error: ErrorCode) -> PartitionProduceResponse {
     PartitionProduceResponse::default()
         .with_index(entry.partition.partition)
@@ -205,22 +213,65 @@ fn succeeded(entry: &Entry, appended: &Appended) -> PartitionProduceResponse {
         .with_log_start_offset(appended.info.log_start_offset)
 }
 
-fn refused(entry: &Entry, error: &Error) -> PartitionProduceResponse {
+fn refused(broker: &Broker, entry: &Entry, error: &Error) -> PartitionProduceResponse {
     let code = error.code();
     if code == ErrorCode::UnknownServerError {
         tracing::error!(%error, "append failed");
     } else {
         tracing::debug!(%error, "append refused");
     }
-    let response = failed(entry, code);
-    let Error::Append(AppendError::Invalid { source: source @ record::validate::Error::Records(errors), .. }) = error
-    else {
+    let mut response = failed(entry, code);
+    if tells_log_start(error)
+        && let Ok(partition) = broker.partition(entry.partition.topic.as_str(), entry.partition.partition)
+        && let Ok(log) = partition.leader_log()
+    {
+        response.log_start_offset = log.log_start_offset();
+    }
+    let Error::Append(AppendError::Invalid { source: source @ Invalid::Records(errors), .. }) = error else {
         return response;
+    };
+    let message = |error: &RecordError| match error.cause {
+        RecordErrorCause::NoKey => format!("{} in topic partition {}", error.message, entry.partition),
+        RecordErrorCause::Timestamp => error.message.clone(),
     };
     let told = errors.iter().map(|error| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(error.index)
-            .with_batch_index_error_message(Some(text(&error.message)))
+            .with_batch_index_error_message(Some(text(&message(error))))
     });
-    response.with_record_errors(told.collect()).with_error_message(Some(text(&source.to_string())))
+    let summary = if code == ErrorCode::InvalidTimestamp {
+        source.to_string()
+    } else {
+        let shown = errors.iter().take(3);
+        let shown = shown.map(|it| format!("RecordError(batchIndex={}, message='{}')", it.index, message(it)));
+        format!(
+            "One or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: [{}]",
+            errors.len(),
+            shown.collect::<Vec<_>>().join(", ")
+        )
+    };
+    response.with_record_errors(told.collect()).with_error_message(Some(text(&summary)))
+}
+
+/// Whether Kafka also tells where the log starts: not for what may happen on any day, nor for what it sees before it
+/// looks for the partition.
+fn tells_log_start(error: &Error) -> bool {
+    if let Error::Append(AppendError::Invalid { source, .. }) = error
+        && matches!(
+            source,
+            Invalid::NoBatch | Invalid::MoreThanOneBatch | Invalid::OldFormat { .. } | Invalid::ZstdNotAllowed { .. }
+        )
+    {
+        return false;
+    }
+    !matches!(
+        error.code(),
+        ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::CorruptMessage
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::InvalidTopicException
+    )
 }

@@ -87,7 +87,7 @@ pub enum Error {
 }
 
 fn summary(errors: &[RecordError]) -> String {
-    if errors.iter().any(|error| error.is_timestamp) {
+    if errors.iter().any(RecordError::is_about_time) {
         return "One or more records have been rejected due to invalid timestamp".to_owned();
     }
     let shown: Vec<_> = errors.iter().take(3).map(|error| format!("{}: {}", error.index, error.message)).collect();
@@ -105,16 +105,31 @@ pub struct RecordError {
     pub index: i32,
     /// What is wrong with it.
     pub message: String,
-    is_timestamp: bool,
+    /// What kind of thing that is.
+    pub cause: RecordErrorCause,
+}
+
+/// What a record is refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordErrorCause {
+    /// It has no key, and the topic is compacted.
+    NoKey,
+    /// Its timestamp or who set it.
+    Timestamp,
 }
 
 impl RecordError {
-    #[cold]
-    pub(super) fn no_key(index: i32) -> Self {
-        let message = "Compacted topic cannot accept message without key.".to_owned();
-        Self { index, message, is_timestamp: false }
+    fn is_about_time(&self) -> bool {
+        self.cause == RecordErrorCause::Timestamp
     }
 
+    #[cold]
+    pub(super) fn no_key(index: i32) -> Self {
+        let message = "Compacted topic cannot accept message without key".to_owned();
+        Self { index, message, cause: RecordErrorCause::NoKey }
+    }
+
+    /// Differs from Kafka: a bound beyond all time is told as the last of all times; Kafka's addition overflows.
     #[cold]
     pub(super) fn timestamp(index: i32, offset: i64, timestamp: i64, rules: &ValidationRules) -> Self {
         let earliest = rules.now_ms.saturating_sub(rules.timestamp_before_max_ms);
@@ -122,13 +137,13 @@ impl RecordError {
         let message = format!(
             "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp should be within [{earliest}, {latest}]"
         );
-        Self { index, message, is_timestamp: true }
+        Self { index, message, cause: RecordErrorCause::Timestamp }
     }
 
     #[cold]
     pub(super) fn timestamp_type(index: i32) -> Self {
         let message = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.";
-        Self { index, message: message.to_owned(), is_timestamp: true }
+        Self { index, message: message.to_owned(), cause: RecordErrorCause::Timestamp }
     }
 }
 
@@ -178,7 +193,7 @@ impl Error {
             Self::TooLarge { .. } => ErrorKind::MessageTooLarge,
             Self::ZstdNotAllowed { .. } => ErrorKind::UnsupportedCompressionType,
             Self::UnsupportedForMessageFormat { .. } => ErrorKind::UnsupportedForMessageFormat,
-            Self::Records(errors) if errors.iter().any(|error| error.is_timestamp) => ErrorKind::InvalidTimestamp,
+            Self::Records(errors) if errors.iter().any(RecordError::is_about_time) => ErrorKind::InvalidTimestamp,
             Self::Records(_)
             | Self::NoBatch
             | Self::MoreThanOneBatch
@@ -202,7 +217,9 @@ impl Error {
             | Self::OffsetsNotConsecutive
             | Self::ControlFromClient
             | Self::Sequence { .. } => Some(Cause::InvalidOffsetOrSequence),
-            Self::Records(errors) if errors.iter().any(|error| !error.is_timestamp) => Some(Cause::NoKeyCompactedTopic),
+            Self::Records(errors) if errors.iter().any(|error| !error.is_about_time()) => {
+                Some(Cause::NoKeyCompactedTopic)
+            }
             _ => None,
         }
     }

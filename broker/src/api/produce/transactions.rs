@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use partition_log::VerificationGuard;
 use record::BatchHeader;
+use record::batch::EntryPrefix;
 use wire::ErrorCode;
 use zk_schema::types::{ProducerEpoch, ProducerId};
 
 use super::Entry;
+use crate::api::errors::{KafkaError as _, Refusal};
 use crate::broker::{Broker, TransactionToVerify};
 
 fn transactional_header(entry: &Entry) -> Option<BatchHeader> {
@@ -16,7 +18,11 @@ fn transactional_header(entry: &Entry) -> Option<BatchHeader> {
 }
 
 /// Whether the transactional records of a request fit together and come with a transactional id.
-pub(super) fn check(entries: &[Entry], transactional_id: Option<&str>) -> Result<(), ErrorCode> {
+/// Bytes in which no batch begins cannot be looked at: then the whole request is refused.
+pub(super) fn check(entries: &[Entry], transactional_id: Option<&str>) -> Result<(), Refusal> {
+    for entry in entries {
+        EntryPrefix::parse(&entry.records).map(|_| ()).or_else(unreadable)?;
+    }
     let producers: BTreeSet<_> = entries
         .iter()
         .filter_map(transactional_header)
@@ -24,9 +30,23 @@ pub(super) fn check(entries: &[Entry], transactional_id: Option<&str>) -> Result
         .collect();
     match (producers.len(), transactional_id) {
         (0, _) | (1, Some(_)) => Ok(()),
-        (_, None) => Err(ErrorCode::TransactionalIdAuthorizationFailed),
-        (_, Some(_)) => Err(ErrorCode::InvalidProducerIdMapping),
+        (_, None) => Err(ErrorCode::TransactionalIdAuthorizationFailed.into()),
+        (_, Some(_)) => Err(ErrorCode::InvalidProducerIdMapping.into()),
     }
+}
+
+fn unreadable(error: record::Error) -> Result<(), Refusal> {
+    /// The least entry of any format; what is too short for its own format only fails in the append.
+    const OVERHEAD_MIN: i32 = 14;
+    let message = match &error {
+        record::Error::SizeTooSmall { size, .. } if OVERHEAD_MIN <= *size => return Ok(()),
+        record::Error::SizeTooSmall { size, .. } => {
+            format!("Record size {size} is less than the minimum record overhead ({OVERHEAD_MIN})")
+        }
+        record::Error::Magic { magic } => format!("Invalid magic found in record: {magic}"),
+        error => error.to_string(),
+    };
+    Err(Refusal::new(error.code(), message))
 }
 
 /// Has the coordinator confirm those partitions in which the transaction has no records yet. Refuses, in `entries`,
