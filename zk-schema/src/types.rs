@@ -125,13 +125,13 @@ impl TopicName {
         const LEGAL: &str = "ASCII alphanumerics, '.', '_' and '-'";
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if name.is_empty() {
-            Err("Topic name is illegal, it can't be empty".to_owned())
+            Err("Topic name is invalid: the empty string is not allowed".to_owned())
         } else if name == "." || name == ".." {
-            Err("Topic name cannot be \".\" or \"..\"".to_owned())
+            Err(format!("Topic name is invalid: '{name}' is not allowed"))
         } else if name.len() > 249 {
-            Err(format!("Topic name is illegal, it can't be longer than 249 characters, topic name: {name}"))
+            Err(format!("Topic name is invalid: the length of '{name}' is longer than the max allowed length 249"))
         } else if !name.chars().all(legal) {
-            Err(format!("Topic name \"{name}\" is illegal, it contains a character other than {LEGAL}"))
+            Err(format!("Topic name is invalid: '{name}' contains one or more characters other than {LEGAL}"))
         } else {
             Ok(())
         }

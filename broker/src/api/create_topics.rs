@@ -39,17 +39,20 @@ pub async fn handle(
     for topic in &request.topics {
         let name = &*topic.name;
         if repeated.contains(name.as_str()) {
-            if response.topics.iter().all(|result| *result.name != *topic.name) {
-                let why = "Found multiple entries for this topic.";
-                response.topics.push(refused(topic, Refusal::new(ErrorCode::InvalidRequest, why)));
-            }
+            let why = "Found multiple entries for this topic.";
+            response.topics.push(refused(topic, Refusal::new(ErrorCode::InvalidRequest, why)));
             continue;
         }
         match create(broker, context, topic, request.validate_only).await {
             Ok(created) => {
                 let partitions = created.assignments.keys().copied().collect();
                 awaited.push((response.topics.len(), TopicName::new(name), partitions));
-                response.topics.push(accepted(broker, context, topic, &created));
+                let mut result = accepted(broker, context, topic, &created);
+                if request.validate_only {
+                    // There is no such topic yet.
+                    result.topic_id = uuid::Uuid::nil();
+                }
+                response.topics.push(result);
             }
             Err(refusal) => response.topics.push(refused(topic, refusal)),
         }

@@ -32,12 +32,7 @@ pub async fn handle(
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
     let unexpected = request.resources.iter().find(|resource| !is_known_type(resource.resource_type));
-    let unexpected = unexpected.map(|resource| {
-        (
-            ErrorCode::InvalidRequest,
-            format!("Unexpected resource type {} for resource {}", resource.resource_type, &*resource.resource_name),
-        )
-    });
+    let unexpected = unexpected.map(|_| told(ErrorCode::InvalidRequest));
     let mut results = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
         let described = match &unexpected {
@@ -134,13 +129,11 @@ fn result(
     match described {
         Ok(described) => {
             let wanted = |property: &&Described| is_wanted(resource, &property.name);
-            result.with_error_message(None).with_configs(
+            result.with_error_message(Some(text(""))).with_configs(
                 described.iter().filter(wanted).map(|property| entry(request, version, property)).collect(),
             )
         }
-        Err((error, message)) => result
-            .with_error_code(error.code())
-            .with_error_message(Some(message).filter(|m| !m.is_empty()).as_deref().map(text)),
+        Err((error, message)) => result.with_error_code(error.code()).with_error_message(Some(text(&message))),
     }
 }
 
@@ -162,7 +155,7 @@ fn entry(request: &DescribeConfigsRequest, version: i16, property: &Described) -
         .with_name(text(&property.name))
         .with_value(property.value.as_deref().map(text))
         .with_read_only(property.is_read_only)
-        // Version 0 had no source to tell.
+        // Version 0 had no source to tell. Differs from Kafka: there no value is ever told to be a default.
         .with_is_default(version == 0 && property.source == ConfigSource::Default)
         .with_config_source(property.source.code())
         .with_is_sensitive(property.is_sensitive)

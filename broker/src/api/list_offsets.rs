@@ -97,7 +97,7 @@ fn answer(
         };
     }
     let Some(query) = query(asked.timestamp, version) else { return failed(asked, ErrorCode::UnsupportedVersion) };
-    let epoch = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+    let epoch = (asked.current_leader_epoch != -1).then_some(LeaderEpoch(asked.current_leader_epoch));
     let found = broker
         .partition(topic, asked.partition_index)
         .and_then(|partition| partition.find_offset(query, reader, epoch));

@@ -21,7 +21,7 @@ pub async fn handle(broker: &Broker, context: &RequestContext<'_>, request: Meta
         Asked::All => view.all_topics(context),
         Asked::Names(names) => named_topics(broker, context, &view, &request, names).await,
         Asked::Ids(ids) => ids.into_iter().map(|id| view.topic_by_id(context, id)).collect(),
-        Asked::Nonsense => refused(&request),
+        Asked::Nonsense => return refused(&request),
     };
     if request.include_topic_authorized_operations {
         for topic in topics.iter_mut().filter(|topic| topic.error_code != ErrorCode::TopicAuthorizationFailed.code()) {
@@ -107,14 +107,18 @@ fn failed(error: ErrorCode, name: &str) -> MetadataResponseTopic {
         .with_is_internal(is_internal)
 }
 
-fn refused(request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
+/// Nothing else is told to who asks so.
+fn refused(request: &MetadataRequest) -> MetadataResponse {
     let refuse = |topic: &messages::metadata_request::MetadataRequestTopic| {
         MetadataResponseTopic::default()
             .with_error_code(ErrorCode::InvalidRequest.code())
             .with_name(Some(topic.name.clone().unwrap_or_default()))
             .with_topic_id(topic.topic_id)
     };
-    request.topics.iter().flatten().map(refuse).collect()
+    MetadataResponse::default()
+        .with_cluster_id(None)
+        .with_controller_id(BrokerId::NONE.0.into())
+        .with_topics(request.topics.iter().flatten().map(refuse).collect())
 }
 
 fn cluster_operations(context: &RequestContext<'_>, request: &MetadataRequest) -> i32 {

@@ -34,7 +34,7 @@ pub async fn handle(
 }
 
 fn answer(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let current = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+    let current = (asked.current_leader_epoch != -1).then_some(LeaderEpoch(asked.current_leader_epoch));
     let found = broker
         .partition(topic, asked.partition)
         .and_then(|partition| partition.end_of_epoch(LeaderEpoch(asked.leader_epoch), current, true));

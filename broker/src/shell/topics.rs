@@ -91,6 +91,7 @@ impl Topics {
     pub async fn create(&self, topic: &NewTopic, validate_only: bool) -> Result<Created, Error> {
         let config = (self.config)();
         let name = topic.name.as_str();
+        TopicName::validate(name).map_err(assignment::Error::InvalidTopic)?;
         if self.metadata.snapshot().topic(name).is_some() {
             return Err(assignment::Error::TopicExists(format!("Topic '{name}' already exists.")).into());
         }
