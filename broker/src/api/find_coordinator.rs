@@ -37,7 +37,15 @@ pub async fn handle(
             Ok((id, endpoint)) => {
                 coordinator.with_node_id(id.0.into()).with_host(text(&endpoint.host)).with_port(endpoint.port)
             }
-            Err(error) => coordinator.with_error_code(error.code()).with_node_id((-1).into()).with_port(-1),
+            Err(error) => {
+                // Only who asks for what does not exist is told in words.
+                let message = if error == ErrorCode::InvalidRequest { error.message() } else { "" };
+                coordinator
+                    .with_error_code(error.code())
+                    .with_error_message(Some(text(message)))
+                    .with_node_id((-1).into())
+                    .with_port(-1)
+            }
         });
     }
     FindCoordinatorResponse::default().with_coordinators(coordinators)

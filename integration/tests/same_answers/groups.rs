@@ -35,7 +35,8 @@ async fn coordinated(pair: &mut Pair) -> Result<()> {
     pair.until("a coordinator", 2, &request, |response: &FindCoordinatorResponse| response.error_code == 0).await?;
     for name in ["any", "g", "h", "i", "j", "k", "l", "m"] {
         let request = HeartbeatRequest::default().with_group_id(group(name)).with_member_id(text("x"));
-        pair.until("a loaded coordinator", 2, &request, |response| ![14, 15, 16].contains(&response.error_code)).await?;
+        pair.until("a loaded coordinator", 2, &request, |response| ![14, 15, 16].contains(&response.error_code))
+            .await?;
     }
     Ok(())
 }
@@ -55,7 +56,9 @@ fn joined(response: &mut JoinGroupResponse) {
 
 fn join(version: i16, name: &str, member_id: StrBytes, session_timeout_ms: i32) -> JoinGroupRequest {
     let protocol = |name: &str| {
-        JoinGroupRequestProtocol::default().with_name(text(name)).with_metadata(Bytes::from_static(b"\0\x01\0\0\0\0\0\0\0\0"))
+        JoinGroupRequestProtocol::default()
+            .with_name(text(name))
+            .with_metadata(Bytes::from_static(b"\0\x01\0\0\0\0\0\0\0\0"))
     };
     let request = JoinGroupRequest::default()
         .with_group_id(group(name))
@@ -67,8 +70,9 @@ fn join(version: i16, name: &str, member_id: StrBytes, session_timeout_ms: i32) 
 }
 
 fn sync(version: i16, name: &str, member_id: StrBytes, generation_id: i32) -> SyncGroupRequest {
-    let assignment =
-        SyncGroupRequestAssignment::default().with_member_id(member_id.clone()).with_assignment(Bytes::from_static(b"all"));
+    let assignment = SyncGroupRequestAssignment::default()
+        .with_member_id(member_id.clone())
+        .with_assignment(Bytes::from_static(b"all"));
     let request = SyncGroupRequest::default()
         .with_group_id(group(name))
         .with_generation_id(generation_id)
@@ -96,7 +100,14 @@ fn left(response: &mut LeaveGroupResponse) {
     response.members.iter_mut().for_each(|member| plain_id(&mut member.member_id));
 }
 
-fn commit(version: i16, name: &str, member: StrBytes, generation: i32, of: &str, partition: i32) -> OffsetCommitRequest {
+fn commit(
+    version: i16,
+    name: &str,
+    member: StrBytes,
+    generation: i32,
+    of: &str,
+    partition: i32,
+) -> OffsetCommitRequest {
     let mut partition = OffsetCommitRequestPartition::default()
         .with_partition_index(partition)
         .with_committed_offset(40 + i64::from(version))
@@ -146,11 +157,7 @@ fn describe(names: &[&str]) -> DescribeGroupsRequest {
     DescribeGroupsRequest::default().with_groups(names.iter().map(|name| group(name)).collect())
 }
 
-async fn every<R: Request + Debug>(
-    pair: &mut Pair,
-    what: &str,
-    request: impl Fn(&Side, i16) -> R,
-) -> Result<()>
+async fn every<R: Request + Debug>(pair: &mut Pair, what: &str, request: impl Fn(&Side, i16) -> R) -> Result<()>
 where
     R::Response: Debug + Clone,
 {
@@ -170,7 +177,11 @@ fn coordinators_are_found_alike() -> Result<()> {
                 let request = |_: &Side, version| {
                     let request = FindCoordinatorRequest::default();
                     let request = if version >= 1 { request.with_key_type(key_type) } else { request };
-                    if version >= 4 { request.with_coordinator_keys(vec![text(key)]) } else { request.with_key(text(key)) }
+                    if version >= 4 {
+                        request.with_coordinator_keys(vec![text(key)])
+                    } else {
+                        request.with_key(text(key))
+                    }
                 };
                 pair.same_in_every_version(&format!("{key:?} of type {key_type}"), request, normalised).await?;
             }
@@ -201,7 +212,8 @@ fn a_member_goes_its_rounds() -> Result<()> {
             let generations = [(7, "wrong generation"), (1, "right generation")];
             for (generation, what) in generations {
                 let sync_version = version.min(5);
-                pair.same(what, sync_version, |side| sync(sync_version, &name, side.word(MEMBER), generation), |_| {}).await?;
+                pair.same(what, sync_version, |side| sync(sync_version, &name, side.word(MEMBER), generation), |_| {})
+                    .await?;
                 let beat = |side: &Side| heartbeat(&name, side.word(MEMBER), generation);
                 pair.same(what, version.min(4), beat, |_| {}).await?;
                 for of in ["rounds", "nowhere"] {
@@ -217,7 +229,8 @@ fn a_member_goes_its_rounds() -> Result<()> {
             every(pair, "a stranger's assignment", |_, v| sync(v, &name, text("stranger"), 2)).await?;
             every(pair, "a stranger leaves", |_, v| leave(v, &name, text("stranger"))).await?;
             pair.same_in_every_version("described", |_, _| describe(&[&name, "nobody", ""]), described).await?;
-            let inconsistent = |_: &Side| join(version, &name, StrBytes::default(), 10_000).with_protocol_type(text("other"));
+            let inconsistent =
+                |_: &Side| join(version, &name, StrBytes::default(), 10_000).with_protocol_type(text("other"));
             pair.same("another kind of member", version, inconsistent, joined).await?;
             let nothing_common = |_: &Side| {
                 let mut request = join(version, &name, StrBytes::default(), 10_000);
@@ -226,7 +239,8 @@ fn a_member_goes_its_rounds() -> Result<()> {
                 request
             };
             pair.same("nothing in common", version, nothing_common, joined).await?;
-            every(pair, "not empty", |_, _| DeleteGroupsRequest::default().with_groups_names(vec![group(&name)])).await?;
+            every(pair, "not empty", |_, _| DeleteGroupsRequest::default().with_groups_names(vec![group(&name)]))
+                .await?;
             let leaves = version.min(5);
             pair.same("leaves", leaves, |side| leave(leaves, &name, side.word(MEMBER)), left).await?;
             pair.same("beats once gone", version.min(4), |side| heartbeat(&name, side.word(MEMBER), 2), |_| {}).await?;
@@ -260,7 +274,8 @@ fn refusals() -> Result<()> {
             every(pair, "delete", |_, _| DeleteGroupsRequest::default().with_groups_names(vec![group(name)])).await?;
             let of = |_: &Side, _| {
                 let partition = OffsetDeleteRequestPartition::default().with_partition_index(0);
-                let topics = OffsetDeleteRequestTopic::default().with_name(topic("rounds")).with_partitions(vec![partition]);
+                let topics =
+                    OffsetDeleteRequestTopic::default().with_name(topic("rounds")).with_partitions(vec![partition]);
                 OffsetDeleteRequest::default().with_group_id(group(name)).with_topics(vec![topics])
             };
             every(pair, "delete offsets", of).await?;
@@ -304,7 +319,8 @@ fn offsets_are_kept_alike() -> Result<()> {
             for (of, partition) in [("committed", 0), ("committed", 1), ("nowhere", 0)] {
                 let request = |_: &Side, _| {
                     let partition = OffsetDeleteRequestPartition::default().with_partition_index(partition);
-                    let topics = OffsetDeleteRequestTopic::default().with_name(topic(of)).with_partitions(vec![partition]);
+                    let topics =
+                        OffsetDeleteRequestTopic::default().with_name(topic(of)).with_partitions(vec![partition]);
                     OffsetDeleteRequest::default().with_group_id(group(&name)).with_topics(vec![topics])
                 };
                 every(pair, &format!("delete {of}-{partition}"), request).await?;
@@ -315,7 +331,8 @@ fn offsets_are_kept_alike() -> Result<()> {
                 response.groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
             };
             pair.same_in_every_version("list", |_, _| ListGroupsRequest::default(), listed).await?;
-            for (states, types) in [("Empty", ""), ("stable", ""), ("", "classic"), ("", "consumer"), ("nonsense", "")] {
+            for (states, types) in [("Empty", ""), ("stable", ""), ("", "classic"), ("", "consumer"), ("nonsense", "")]
+            {
                 let filter = |word: &str| if word.is_empty() { Vec::new() } else { vec![text(word)] };
                 let request = |_: &Side| {
                     ListGroupsRequest::default().with_states_filter(filter(states)).with_types_filter(filter(types))
