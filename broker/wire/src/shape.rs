@@ -10,6 +10,11 @@ use crate::versions::ApiKey;
 /// partitions sends; it bounds what a frame of tiny elements costs once decoded.
 const ELEMENT_COUNT_MAX: usize = 2 << 20;
 
+/// A count the codec would have reserved memory for in vain.
+const MORE_THAN_BYTES: &str = "more array elements than bytes";
+/// A count the codec would have reserved too much memory for.
+const TOO_MANY: &str = "too many array elements";
+
 /// What a field looks like on the wire.
 #[derive(Debug)]
 pub(crate) enum Shape {
@@ -85,7 +90,7 @@ impl Walk<'_> {
     fn list(&mut self, element: &'static Shape) -> Result<(), &'static str> {
         let count = self.count()?;
         if let Shape::Fixed(len) = element {
-            return self.skip(count.saturating_mul(*len));
+            return self.skip(count.saturating_mul(*len)).map_err(|_| MORE_THAN_BYTES);
         }
         self.admit(count)?;
         (0..count).try_for_each(|_| self.shape(element))
@@ -125,9 +130,9 @@ impl Walk<'_> {
     fn admit(&mut self, count: usize) -> Result<(), &'static str> {
         self.element_count = self.element_count.saturating_add(count);
         if count > self.rest.len() {
-            Err("more array elements than bytes")
+            Err(MORE_THAN_BYTES)
         } else if self.element_count > ELEMENT_COUNT_MAX {
-            Err("too many array elements")
+            Err(TOO_MANY)
         } else {
             Ok(())
         }

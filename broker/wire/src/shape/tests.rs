@@ -185,8 +185,9 @@ proptest! {
                 body[at] = byte;
             }
         }
-        if check(api, version, &body).is_err() {
-            // Counts are at most 3 here, so the codec may be asked without fear for memory.
+        let refused_for = check(api, version, &body).err();
+        // A refused count is not put to the codec: it might reserve more memory than there is and end this test.
+        if refused_for.is_some_and(|reason| ![MORE_THAN_BYTES, TOO_MANY].contains(&reason)) {
             let mut rest = Bytes::from(body);
             prop_assert!(RequestKind::decode(api.codec_key(), &mut rest, version).is_err(), "{} v{}", api, version);
         }
