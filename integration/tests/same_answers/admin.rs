@@ -39,7 +39,8 @@ fn created(response: &mut CreateTopicsResponse) {
     response.topics.sort_by(|a, b| a.name.cmp(&b.name));
     for topic in &mut response.topics {
         topic.topic_id = Uuid::from_u128(u128::from(!topic.topic_id.is_nil()));
-        topic.configs.iter_mut().flatten().for_each(|config| config.name = text(&config.name));
+        // Which of Scala's maps Kafka happens to use is in its text.
+        topic.error_message = topic.error_message.as_ref().map(|message| text(&message.replace("HashMap(", "Map(")));
         if let Some(configs) = &mut topic.configs {
             configs.sort_by(|a, b| a.name.cmp(&b.name));
         }
